@@ -1,0 +1,61 @@
+package wire
+
+// Headers that a reply carries about the pod that served it. They repeat what the JSON body's "served" says, for replies
+// whose body is something else (SDP).
+const (
+	// HeaderPod is the pod's name, such as jarvis-2.
+	HeaderPod = "X-Jarvis-Pod"
+	// HeaderIncarnation changes whenever the pod's process starts anew.
+	HeaderIncarnation = "X-Jarvis-Incarnation"
+	// HeaderEpoch counts a session's owners. In a request it fences: a pod that knows a higher one refuses.
+	HeaderEpoch = "X-Jarvis-Epoch"
+	// HeaderTurn counts the session's answers.
+	HeaderTurn = "X-Jarvis-Turn"
+	// HeaderChecksum covers the conversation up to that turn, 16 hex digits.
+	HeaderChecksum = "X-Jarvis-Checksum"
+	// HeaderCacheState is cold, warm or cached.
+	HeaderCacheState = "X-Jarvis-State"
+)
+
+// Names of Envoy's stateful session, between smaran and the mesh, and of the sealed token between smaran and its clients.
+const (
+	HeaderStateful = "X-Jarvis-Session"
+	CookieStateful = "jarvis"
+)
+
+// Headers of smaran's own API.
+const (
+	// HeaderBackend names a backend for one request, where smaran allows it; in a reply, the one that was used.
+	HeaderBackend = "X-Smaran-Backend"
+	// HeaderLostPod, in POST /v1/calls, names the pod whose loss made the caller redial.
+	HeaderLostPod = "X-Smaran-Lost-Pod"
+	// HeaderDegraded is "true" on a reply whose backend could not keep its promise.
+	HeaderDegraded = "X-Smaran-Degraded"
+	// HeaderAcceptPatch is required of a WHIP resource by RFC 9725 section 4.3.
+	HeaderAcceptPatch = "Accept-Patch"
+	// HeaderRetryAfter is in whole seconds (RFC 9110 section 10.2.3).
+	HeaderRetryAfter = "Retry-After"
+	// HeaderUpstreamServiceTime is what Envoy adds: whole milliseconds the upstream took.
+	HeaderUpstreamServiceTime = "X-Envoy-Upstream-Service-Time"
+)
+
+// Media types.
+const (
+	ContentTypeSDP         = "application/sdp"
+	ContentTypeSDPFragment = "application/trickle-ice-sdpfrag" // RFC 8840 section 9
+	ContentTypeProblem     = "application/problem+json"        // RFC 9457 section 3
+	ContentTypeEventStream = "text/event-stream"
+	ContentTypeJSON        = "application/json"
+)
+
+// Event names on GET /v1/calls/{id}/events. The data of each is the JSON form of a jarvis.v1 WatchResponse.
+const (
+	EventPod       = "pod"
+	EventPodLost   = "pod_lost"
+	EventEnded     = "ended"
+	EventHeartbeat = "heartbeat"
+	EventDraining  = "draining"
+)
+
+// TranscriptChannel is the label of the data channel on which the agent sends what it said.
+const TranscriptChannel = "transcript"

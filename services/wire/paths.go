@@ -1,0 +1,20 @@
+package wire
+
+import "net/url"
+
+// Paths of the public API.
+const (
+	PathInference = "/inference"
+	PathSessions  = "/v1/sessions"
+	PathCalls     = "/v1/calls"
+	PathFleet     = "/v1/fleet"
+)
+
+// PathCall is the resource of a session's call, the Location of a 201.
+func PathCall(session string) string { return PathCalls + "/" + url.PathEscape(session) }
+
+// PathCallEvents is the call's event stream.
+func PathCallEvents(session string) string { return PathCall(session) + "/events" }
+
+// PathCallControl takes control messages.
+func PathCallControl(session string) string { return PathCall(session) + "/control" }

@@ -1,0 +1,99 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+)
+
+// Code is the stable, machine-readable name of a problem. A client switches on it, never on the text.
+type Code string
+
+// Codes of the API besides those of package session.
+const (
+	// CodeOwnerMoved (409): the call is at another pod, or the epoch was stale. Retryable at the owner.
+	CodeOwnerMoved Code = "owner_moved"
+	// CodePodFull (429): the pod's bound on calls or sessions is reached. Retry-After says when to try again.
+	CodePodFull Code = "pod_full"
+	// CodeDraining (503): the pod is going away and takes no new session.
+	CodeDraining Code = "draining"
+	// CodeNoPods (503): no pod can take the request.
+	CodeNoPods Code = "no_pods"
+	// CodeUpstreamTimeout (504): the pod did not answer in time.
+	CodeUpstreamTimeout Code = "upstream_timeout"
+	// CodeUpstreamUnavailable (503): the pod or the mesh could not be reached.
+	CodeUpstreamUnavailable Code = "upstream_unavailable"
+	CodeBadRequest          Code = "bad_request"
+	CodeBodyTooLarge        Code = "body_too_large"
+	CodeUnsupportedMedia    Code = "unsupported_media_type"
+	CodeETagMismatch        Code = "etag_mismatch"
+	CodeNotFound            Code = "not_found"
+	CodeMethodNotAllowed    Code = "method_not_allowed"
+	// CodeBackendUnknown (400): no backend has that name.
+	CodeBackendUnknown Code = "backend_unknown"
+	// CodeBackendUnavailable (400): this smaran is not configured for that backend.
+	CodeBackendUnavailable Code = "backend_unavailable"
+	// CodeOverrideForbidden (403): requests may not choose a backend here.
+	CodeOverrideForbidden Code = "override_forbidden"
+	CodeInternal          Code = "internal"
+)
+
+// Problem is an RFC 9457 problem detail. Type is "about:blank" unless set, Title the status text.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	Code   Code   `json:"code"`
+
+	// Received and Expected say what was wrong with an input, Example shows a right one.
+	Received string `json:"received,omitempty"`
+	Expected string `json:"expected,omitempty"`
+	Example  string `json:"example,omitempty"`
+
+	// Owner and Epoch belong to CodeOwnerMoved.
+	Owner string `json:"owner,omitempty"`
+	Epoch uint64 `json:"epoch,omitempty"`
+}
+
+// Write sends p as the whole reply.
+func (p Problem) Write(w http.ResponseWriter) {
+	if p.Type == "" {
+		p.Type = "about:blank"
+	}
+	if p.Title == "" {
+		p.Title = http.StatusText(p.Status)
+	}
+	body, err := json.Marshal(p)
+	if err != nil { // a struct of strings and numbers always marshals
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", ContentTypeProblem)
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(body, '\n')) // the client is gone; nobody is left to tell
+}
+
+// ErrNotProblem is returned by ReadProblem for a reply with another media type or a body that does not parse.
+var ErrNotProblem = errors.New("reply is not problem+json")
+
+// maxProblem bounds what ReadProblem reads, in bytes.
+const maxProblem = 64 << 10
+
+// ReadProblem parses a reply's body. It does not close it.
+func ReadProblem(r *http.Response) (Problem, error) {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != ContentTypeProblem {
+		return Problem{}, fmt.Errorf("%w: content type %q, status %d", ErrNotProblem, r.Header.Get("Content-Type"), r.StatusCode)
+	}
+	var p Problem
+	if err := json.NewDecoder(io.LimitReader(r.Body, maxProblem)).Decode(&p); err != nil {
+		return Problem{}, fmt.Errorf("%w: %w", ErrNotProblem, err)
+	}
+	return p, nil
+}
