@@ -38,15 +38,20 @@ const (
 // Entries with equal hashes keep the order of the hosts; Envoy leaves theirs unspecified (std::sort). They occur
 // in practice only where two hosts share one HashKey.
 type Ring struct {
-	// hashes is sorted, and followed by the largest uint64 so that a search always ends inside it.
-	hashes []uint64
-	// owners[i] is the host of hashes[i]; the one after the last is the first again, which is the wrap-around.
-	owners []uint32
-	// first[b] is the index of the first hash whose top bits are b or more. XXH64 spreads evenly, so it
-	// lies within an entry or two of the answer, whatever the size of the ring.
+	// entries is sorted by hash. Past the last entry comes the first one's host again, with the largest hash: a search
+	// always ends inside, and the wrap-around costs nothing.
+	entries []entry
+	// first[b] is the index of the first entry whose hash has b or more in its top bits, which are those above shift.
+	// XXH64 spreads evenly, so the entry that a hash belongs to is that one or the next, seldom a later one,
+	// whatever the size of the ring.
 	first []uint32
 	shift uint8
 	hosts int
+}
+
+type entry struct {
+	hash uint64
+	host int32
 }
 
 // NewRing builds the ring of hosts, in the order of the endpoint discovery response. It fails with ErrOptions or
@@ -60,12 +65,9 @@ func NewRing(hosts []Host, o Options) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Ring{hosts: len(hosts)}
-	if len(hosts) == 0 {
-		return r, nil
-	}
 	scale := min(math.Ceil(n.min*float64(minSize))/n.min, float64(maxSize))
-	r.sort(place(hosts, n.shares, scale))
+	r := &Ring{hosts: len(hosts)}
+	r.arrange(place(hosts, n.shares, scale))
 	return r, nil
 }
 
@@ -86,11 +88,6 @@ func (o Options) ringSizes() (minSize, maxSize uint64, err error) {
 	return minSize, maxSize, nil
 }
 
-type entry struct {
-	hash uint64
-	host uint32
-}
-
 // place makes the entries of every host, unsorted.
 func place(hosts []Host, shares []float64, scale float64) []entry {
 	entries := make([]entry, 0, int(math.Ceil(scale))+1)
@@ -104,76 +101,84 @@ func place(hosts []Host, shares []float64, scale float64) []entry {
 		prefix := len(buf)
 		for v := uint64(0); current < target; v++ {
 			buf = strconv.AppendUint(buf[:prefix], v, 10)
-			entries = append(entries, entry{hash: xxhash.Sum64(buf), host: uint32(i)})
+			entries = append(entries, entry{hash: xxhash.Sum64(buf), host: int32(i)})
 			current++
 		}
 	}
 	return entries
 }
 
-// sort fills the ring from entries: one counting sort over the top bits, whose counters are the index that Pick
-// needs, then one pass of insertion sort, in which an entry moves only within its bucket of about one.
-func (r *Ring) sort(entries []entry) {
-	width := bits.Len(uint(len(entries)))
+// arrange fills the ring from entries: one counting sort over the top bits, whose counters are the index that Pick
+// needs, then one pass of insertion sort, in which an entry moves only within its bucket.
+func (r *Ring) arrange(entries []entry) {
+	// Two to four buckets an entry: more would mispredict fewer branches and miss the cache more often.
+	width := bits.Len(uint(len(entries))) + 1
 	r.shift = uint8(64 - width)
 	r.first = make([]uint32, 1<<width)
-	for _, e := range entries {
-		r.first[e.hash>>r.shift]++
+	for i := range entries {
+		r.first[entries[i].hash>>r.shift]++
 	}
 	var sum uint32
 	for b, count := range r.first {
 		sum += count
 		r.first[b] = sum
 	}
-	r.hashes = make([]uint64, len(entries)+1)
-	r.owners = make([]uint32, len(entries)+1)
+	r.entries = make([]entry, len(entries)+1)
 	// Backwards, each counter runs down from its bucket's end to its start, and equal hashes keep their order.
 	for i := len(entries) - 1; i >= 0; i-- {
-		e := &entries[i]
-		b := e.hash >> r.shift
+		b := entries[i].hash >> r.shift
 		r.first[b]--
-		at := r.first[b]
-		r.hashes[at], r.owners[at] = e.hash, e.host
+		r.entries[r.first[b]] = entries[i]
 	}
 	for i := 1; i < len(entries); i++ {
-		hash, owner := r.hashes[i], r.owners[i]
-		at := i
-		for ; at > 0 && r.hashes[at-1] > hash; at-- {
-			r.hashes[at], r.owners[at] = r.hashes[at-1], r.owners[at-1]
+		e, at := r.entries[i], i
+		for ; at > 0 && r.entries[at-1].hash > e.hash; at-- {
+			r.entries[at] = r.entries[at-1]
 		}
-		r.hashes[at], r.owners[at] = hash, owner
+		r.entries[at] = e
 	}
-	r.hashes[len(entries)] = math.MaxUint64
-	r.owners[len(entries)] = r.owners[0]
+	wrap := entry{hash: math.MaxUint64, host: -1}
+	if len(entries) > 0 {
+		wrap.host = r.entries[0].host
+	}
+	r.entries[len(entries)] = wrap
 }
 
 // Pick implements Picker. attempt k takes the k-th entry after the one that the hash belongs to, which may be the
 // same host's again.
 func (r *Ring) Pick(hash uint64, attempt uint32) int {
-	if len(r.first) == 0 {
-		return -1
-	}
-	at := r.first[hash>>r.shift]
-	for r.hashes[at] < hash {
+	// The mask changes nothing, but tells the compiler that no shift is too far.
+	at := r.first[hash>>(r.shift&63)]
+	// The step that is often taken is an addition, not a branch to mispredict.
+	_, before := bits.Sub64(r.entries[at].hash, hash, 0)
+	at += uint32(before)
+	for r.entries[at].hash < hash {
 		at++
 	}
 	if attempt > 0 {
-		at = uint32((uint64(at) + uint64(attempt)) % uint64(r.Size()))
+		return r.retry(at, attempt)
 	}
-	return int(r.owners[at])
+	return int(r.entries[at].host)
+}
+
+func (r *Ring) retry(at, attempt uint32) int {
+	if size := uint64(r.Size()); size > 0 {
+		at = uint32((uint64(at) + uint64(attempt)) % size)
+	}
+	return int(r.entries[at].host)
 }
 
 // Len implements Picker.
 func (r *Ring) Len() int { return r.hosts }
 
 // Size is the number of entries on the ring.
-func (r *Ring) Size() int { return max(len(r.hashes)-1, 0) }
+func (r *Ring) Size() int { return len(r.entries) - 1 }
 
 // Counts is the number of entries of each host, in the order of the hosts.
 func (r *Ring) Counts() []int {
 	counts := make([]int, r.hosts)
-	for _, owner := range r.owners[:r.Size()] {
-		counts[owner]++
+	for _, e := range r.entries[:r.Size()] {
+		counts[e.host]++
 	}
 	return counts
 }
