@@ -95,6 +95,8 @@ type Report struct {
 	Run           *Run      `protobuf:"bytes,2,opt,name=run,proto3" json:"run,omitempty"`
 	Results       []*Result `protobuf:"bytes,3,rep,name=results,proto3" json:"results,omitempty"`
 	Claims        []*Claim  `protobuf:"bytes,4,rep,name=claims,proto3" json:"claims,omitempty"`
+	// What repeated runs say of each backend beside the baseline, by scenario and metric. Only compare writes them.
+	Comparisons   []*Comparison `protobuf:"bytes,5,rep,name=comparisons,proto3" json:"comparisons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -157,6 +159,13 @@ func (x *Report) GetClaims() []*Claim {
 	return nil
 }
 
+func (x *Report) GetComparisons() []*Comparison {
+	if x != nil {
+		return x.Comparisons
+	}
+	return nil
+}
+
 type Run struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Also the name of the folder below out/.
@@ -174,7 +183,9 @@ type Run struct {
 	// Program -> version: smaran (this repository), go, pion, envoy, redis, …
 	Versions map[string]string `protobuf:"bytes,9,rep,name=versions,proto3" json:"versions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Overlaid reports keep their label here.
-	Label         string `protobuf:"bytes,10,opt,name=label,proto3" json:"label,omitempty"`
+	Label string `protobuf:"bytes,10,opt,name=label,proto3" json:"label,omitempty"`
+	// The run was ended before its plan was; what is here was measured until then.
+	Interrupted   bool `protobuf:"varint,11,opt,name=interrupted,proto3" json:"interrupted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -277,6 +288,13 @@ func (x *Run) GetLabel() string {
 		return x.Label
 	}
 	return ""
+}
+
+func (x *Run) GetInterrupted() bool {
+	if x != nil {
+		return x.Interrupted
+	}
+	return false
 }
 
 type Machine struct {
@@ -384,10 +402,20 @@ type Result struct {
 	Denominators *Denominators `protobuf:"bytes,11,opt,name=denominators,proto3" json:"denominators,omitempty"`
 	// Disconnect classes by name (notes in docs): misroutes, signal_reconnects, media_interruptions, renegotiations,
 	// migrations, dropped_calls, setup_failures, state_lost; besides cold_starts, unspoken, forwards, requests_failed,
-	// moved_sessions, mispredicted_sessions, gaps_over_60ms, gaps_over_1s. Counts within the measured part.
+	// moved_sessions, mispredicted_sessions, gaps_over_60ms, gaps_over_1s. Counts within the measured part, except
+	// setup_failures, which count from the start, because the calls are placed during the warm-up.
+	//
+	// first_loads are cold answers to a session that had had none, which no backend can avoid; cold_starts all others.
+	// dropped_calls is the sum of dropped_no_media and dropped_state_lost. scattered_sessions were served by more than one
+	// pod while no endpoint changed.
 	Counts map[string]uint64 `protobuf:"bytes,12,rep,name=counts,proto3" json:"counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// By name: inference_ms, inference_warm_ms, inference_cold_ms, setup_ms, gap_ms, gap_moved_ms, gap_unmoved_ms,
 	// route_ms.
+	//
+	// inference_* from the intended send time. setup_ms from the offer to the first packet, redials and warm-up included.
+	// A value of gap_ms is the longest time between two packets of the agent that ended in one second of one call; one of
+	// gap_moved_ms or gap_unmoved_ms is the longest of one call between an event and the next, of the calls that were
+	// redialled meanwhile and of those that were not. route_ms is smaran's own decision.
 	Histograms map[string]*Histogram `protobuf:"bytes,13,rep,name=histograms,proto3" json:"histograms,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Events     []*Event              `protobuf:"bytes,14,rep,name=events,proto3" json:"events,omitempty"`
 	// One point a bucket (bucket_ms wide).
@@ -976,7 +1004,16 @@ type Event struct {
 	// Share that would move under an algorithm of minimal disruption: 1-N/M; absent where the number did not change.
 	MinimalShare *float64 `protobuf:"fixed64,12,opt,name=minimal_share,json=minimalShare,proto3,oneof" json:"minimal_share,omitempty"`
 	// Counts by disconnect class from the event's start to the next event's.
-	Counts        map[string]uint64 `protobuf:"bytes,13,rep,name=counts,proto3" json:"counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	Counts map[string]uint64 `protobuf:"bytes,13,rep,name=counts,proto3" json:"counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Sessions without an inference seen both before and in the settled fleet after: neither moved nor unmoved.
+	UnobservedSessions uint64 `protobuf:"varint,14,opt,name=unobserved_sessions,json=unobservedSessions,proto3" json:"unobserved_sessions,omitempty"`
+	// Observed sessions that another pod than before answered at any time until the next event, those included that came
+	// back.
+	DetouredSessions uint64 `protobuf:"varint,15,opt,name=detoured_sessions,json=detouredSessions,proto3" json:"detoured_sessions,omitempty"`
+	// From when to when the fleet counted as settled: after the last endpoint change and a margin for it to reach every
+	// process, until the next event. Both zero: it never settled.
+	SettledFromMs float64 `protobuf:"fixed64,16,opt,name=settled_from_ms,json=settledFromMs,proto3" json:"settled_from_ms,omitempty"`
+	SettledToMs   float64 `protobuf:"fixed64,17,opt,name=settled_to_ms,json=settledToMs,proto3" json:"settled_to_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1100,6 +1137,34 @@ func (x *Event) GetCounts() map[string]uint64 {
 		return x.Counts
 	}
 	return nil
+}
+
+func (x *Event) GetUnobservedSessions() uint64 {
+	if x != nil {
+		return x.UnobservedSessions
+	}
+	return 0
+}
+
+func (x *Event) GetDetouredSessions() uint64 {
+	if x != nil {
+		return x.DetouredSessions
+	}
+	return 0
+}
+
+func (x *Event) GetSettledFromMs() float64 {
+	if x != nil {
+		return x.SettledFromMs
+	}
+	return 0
+}
+
+func (x *Event) GetSettledToMs() float64 {
+	if x != nil {
+		return x.SettledToMs
+	}
+	return 0
 }
 
 type EndpointChange struct {
@@ -1610,6 +1675,183 @@ func (x *Threshold) GetFound() string {
 	return ""
 }
 
+// Comparison is one metric of one backend under one scenario over all valid repeats, and its difference from the
+// baseline's over the repeats that both have.
+type Comparison struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Scenario string                 `protobuf:"bytes,1,opt,name=scenario,proto3" json:"scenario,omitempty"`
+	Backend  string                 `protobuf:"bytes,2,opt,name=backend,proto3" json:"backend,omitempty"`
+	// The backend that difference is taken from.
+	Baseline string `protobuf:"bytes,3,opt,name=baseline,proto3" json:"baseline,omitempty"`
+	// A threshold's name, such as inference_p99_ms or dropped_calls.
+	Metric string `protobuf:"bytes,4,opt,name=metric,proto3" json:"metric,omitempty"`
+	// Valid repeats of this backend; pairs is how many of them the baseline has too.
+	Repeats uint32    `protobuf:"varint,5,opt,name=repeats,proto3" json:"repeats,omitempty"`
+	Pairs   uint32    `protobuf:"varint,6,opt,name=pairs,proto3" json:"pairs,omitempty"`
+	Value   *Interval `protobuf:"bytes,7,opt,name=value,proto3" json:"value,omitempty"`
+	// This backend minus the baseline, paired by repeat. Absent without a pair and for the baseline itself.
+	Difference    *Interval `protobuf:"bytes,8,opt,name=difference,proto3" json:"difference,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Comparison) Reset() {
+	*x = Comparison{}
+	mi := &file_report_v1_report_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Comparison) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Comparison) ProtoMessage() {}
+
+func (x *Comparison) ProtoReflect() protoreflect.Message {
+	mi := &file_report_v1_report_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Comparison.ProtoReflect.Descriptor instead.
+func (*Comparison) Descriptor() ([]byte, []int) {
+	return file_report_v1_report_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Comparison) GetScenario() string {
+	if x != nil {
+		return x.Scenario
+	}
+	return ""
+}
+
+func (x *Comparison) GetBackend() string {
+	if x != nil {
+		return x.Backend
+	}
+	return ""
+}
+
+func (x *Comparison) GetBaseline() string {
+	if x != nil {
+		return x.Baseline
+	}
+	return ""
+}
+
+func (x *Comparison) GetMetric() string {
+	if x != nil {
+		return x.Metric
+	}
+	return ""
+}
+
+func (x *Comparison) GetRepeats() uint32 {
+	if x != nil {
+		return x.Repeats
+	}
+	return 0
+}
+
+func (x *Comparison) GetPairs() uint32 {
+	if x != nil {
+		return x.Pairs
+	}
+	return 0
+}
+
+func (x *Comparison) GetValue() *Interval {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *Comparison) GetDifference() *Interval {
+	if x != nil {
+		return x.Difference
+	}
+	return nil
+}
+
+// Interval is a mean over repeats of one figure a run, and its bootstrap interval. With one repeat low and high equal the
+// estimate and say nothing.
+type Interval struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Estimate float64                `protobuf:"fixed64,1,opt,name=estimate,proto3" json:"estimate,omitempty"`
+	Low      float64                `protobuf:"fixed64,2,opt,name=low,proto3" json:"low,omitempty"`
+	High     float64                `protobuf:"fixed64,3,opt,name=high,proto3" json:"high,omitempty"`
+	// Such as 0.95.
+	Confidence    float64 `protobuf:"fixed64,4,opt,name=confidence,proto3" json:"confidence,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Interval) Reset() {
+	*x = Interval{}
+	mi := &file_report_v1_report_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Interval) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Interval) ProtoMessage() {}
+
+func (x *Interval) ProtoReflect() protoreflect.Message {
+	mi := &file_report_v1_report_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Interval.ProtoReflect.Descriptor instead.
+func (*Interval) Descriptor() ([]byte, []int) {
+	return file_report_v1_report_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Interval) GetEstimate() float64 {
+	if x != nil {
+		return x.Estimate
+	}
+	return 0
+}
+
+func (x *Interval) GetLow() float64 {
+	if x != nil {
+		return x.Low
+	}
+	return 0
+}
+
+func (x *Interval) GetHigh() float64 {
+	if x != nil {
+		return x.High
+	}
+	return 0
+}
+
+func (x *Interval) GetConfidence() float64 {
+	if x != nil {
+		return x.Confidence
+	}
+	return 0
+}
+
 type Claim struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Number uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
@@ -1629,7 +1871,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_report_v1_report_proto_msgTypes[16]
+	mi := &file_report_v1_report_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1641,7 +1883,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_report_v1_report_proto_msgTypes[16]
+	mi := &file_report_v1_report_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1654,7 +1896,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_report_v1_report_proto_rawDescGZIP(), []int{16}
+	return file_report_v1_report_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Claim) GetNumber() uint32 {
@@ -1710,12 +1952,13 @@ var File_report_v1_report_proto protoreflect.FileDescriptor
 
 const file_report_v1_report_proto_rawDesc = "" +
 	"\n" +
-	"\x16report/v1/report.proto\x12\treport.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x01\n" +
+	"\x16report/v1/report.proto\x12\treport.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe1\x01\n" +
 	"\x06Report\x12%\n" +
 	"\x0eschema_version\x18\x01 \x01(\tR\rschemaVersion\x12 \n" +
 	"\x03run\x18\x02 \x01(\v2\x0e.report.v1.RunR\x03run\x12+\n" +
 	"\aresults\x18\x03 \x03(\v2\x11.report.v1.ResultR\aresults\x12(\n" +
-	"\x06claims\x18\x04 \x03(\v2\x10.report.v1.ClaimR\x06claims\"\x98\x03\n" +
+	"\x06claims\x18\x04 \x03(\v2\x10.report.v1.ClaimR\x06claims\x127\n" +
+	"\vcomparisons\x18\x05 \x03(\v2\x15.report.v1.ComparisonR\vcomparisons\"\xba\x03\n" +
 	"\x03Run\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x18\n" +
@@ -1727,7 +1970,8 @@ const file_report_v1_report_proto_rawDesc = "" +
 	"\amachine\x18\b \x01(\v2\x12.report.v1.MachineR\amachine\x128\n" +
 	"\bversions\x18\t \x03(\v2\x1c.report.v1.Run.VersionsEntryR\bversions\x12\x14\n" +
 	"\x05label\x18\n" +
-	" \x01(\tR\x05label\x1a;\n" +
+	" \x01(\tR\x05label\x12 \n" +
+	"\vinterrupted\x18\v \x01(\bR\vinterrupted\x1a;\n" +
 	"\rVersionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x99\x01\n" +
@@ -1810,7 +2054,7 @@ const file_report_v1_report_proto_rawDesc = "" +
 	"\n" +
 	"percentile\x18\x01 \x01(\x01R\n" +
 	"percentile\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value\"\xd4\x04\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\"\xfe\x05\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03pod\x18\x02 \x01(\tR\x03pod\x12\x1d\n" +
@@ -1828,7 +2072,11 @@ const file_report_v1_report_proto_rawDesc = "" +
 	" \x01(\x04H\x00R\x0epredictedMoved\x88\x01\x01\x12'\n" +
 	"\fmispredicted\x18\v \x01(\x04H\x01R\fmispredicted\x88\x01\x01\x12(\n" +
 	"\rminimal_share\x18\f \x01(\x01H\x02R\fminimalShare\x88\x01\x01\x124\n" +
-	"\x06counts\x18\r \x03(\v2\x1c.report.v1.Event.CountsEntryR\x06counts\x1a9\n" +
+	"\x06counts\x18\r \x03(\v2\x1c.report.v1.Event.CountsEntryR\x06counts\x12/\n" +
+	"\x13unobserved_sessions\x18\x0e \x01(\x04R\x12unobservedSessions\x12+\n" +
+	"\x11detoured_sessions\x18\x0f \x01(\x04R\x10detouredSessions\x12&\n" +
+	"\x0fsettled_from_ms\x18\x10 \x01(\x01R\rsettledFromMs\x12\"\n" +
+	"\rsettled_to_ms\x18\x11 \x01(\x01R\vsettledToMs\x1a9\n" +
 	"\vCountsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01B\x12\n" +
@@ -1886,7 +2134,26 @@ const file_report_v1_report_proto_rawDesc = "" +
 	"expression\x18\x01 \x01(\tR\n" +
 	"expression\x12\x16\n" +
 	"\x06passed\x18\x02 \x01(\bR\x06passed\x12\x14\n" +
-	"\x05found\x18\x03 \x01(\tR\x05found\"\x9e\x02\n" +
+	"\x05found\x18\x03 \x01(\tR\x05found\"\x86\x02\n" +
+	"\n" +
+	"Comparison\x12\x1a\n" +
+	"\bscenario\x18\x01 \x01(\tR\bscenario\x12\x18\n" +
+	"\abackend\x18\x02 \x01(\tR\abackend\x12\x1a\n" +
+	"\bbaseline\x18\x03 \x01(\tR\bbaseline\x12\x16\n" +
+	"\x06metric\x18\x04 \x01(\tR\x06metric\x12\x18\n" +
+	"\arepeats\x18\x05 \x01(\rR\arepeats\x12\x14\n" +
+	"\x05pairs\x18\x06 \x01(\rR\x05pairs\x12)\n" +
+	"\x05value\x18\a \x01(\v2\x13.report.v1.IntervalR\x05value\x123\n" +
+	"\n" +
+	"difference\x18\b \x01(\v2\x13.report.v1.IntervalR\n" +
+	"difference\"l\n" +
+	"\bInterval\x12\x1a\n" +
+	"\bestimate\x18\x01 \x01(\x01R\bestimate\x12\x10\n" +
+	"\x03low\x18\x02 \x01(\x01R\x03low\x12\x12\n" +
+	"\x04high\x18\x03 \x01(\x01R\x04high\x12\x1e\n" +
+	"\n" +
+	"confidence\x18\x04 \x01(\x01R\n" +
+	"confidence\"\x9e\x02\n" +
 	"\x05Claim\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x16\n" +
@@ -1919,7 +2186,7 @@ func file_report_v1_report_proto_rawDescGZIP() []byte {
 }
 
 var file_report_v1_report_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_report_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_report_v1_report_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_report_v1_report_proto_goTypes = []any{
 	(Verdict)(0),                  // 0: report.v1.Verdict
 	(*Report)(nil),                // 1: report.v1.Report
@@ -1938,49 +2205,54 @@ var file_report_v1_report_proto_goTypes = []any{
 	(*PodLoad)(nil),               // 14: report.v1.PodLoad
 	(*Generator)(nil),             // 15: report.v1.Generator
 	(*Threshold)(nil),             // 16: report.v1.Threshold
-	(*Claim)(nil),                 // 17: report.v1.Claim
-	nil,                           // 18: report.v1.Run.VersionsEntry
-	nil,                           // 19: report.v1.Result.CountsEntry
-	nil,                           // 20: report.v1.Result.HistogramsEntry
-	nil,                           // 21: report.v1.Result.ErrorsEntry
-	nil,                           // 22: report.v1.Result.SettingsEntry
-	nil,                           // 23: report.v1.Event.CountsEntry
-	nil,                           // 24: report.v1.Claim.FiguresEntry
-	(*timestamppb.Timestamp)(nil), // 25: google.protobuf.Timestamp
+	(*Comparison)(nil),            // 17: report.v1.Comparison
+	(*Interval)(nil),              // 18: report.v1.Interval
+	(*Claim)(nil),                 // 19: report.v1.Claim
+	nil,                           // 20: report.v1.Run.VersionsEntry
+	nil,                           // 21: report.v1.Result.CountsEntry
+	nil,                           // 22: report.v1.Result.HistogramsEntry
+	nil,                           // 23: report.v1.Result.ErrorsEntry
+	nil,                           // 24: report.v1.Result.SettingsEntry
+	nil,                           // 25: report.v1.Event.CountsEntry
+	nil,                           // 26: report.v1.Claim.FiguresEntry
+	(*timestamppb.Timestamp)(nil), // 27: google.protobuf.Timestamp
 }
 var file_report_v1_report_proto_depIdxs = []int32{
 	2,  // 0: report.v1.Report.run:type_name -> report.v1.Run
 	4,  // 1: report.v1.Report.results:type_name -> report.v1.Result
-	17, // 2: report.v1.Report.claims:type_name -> report.v1.Claim
-	25, // 3: report.v1.Run.started:type_name -> google.protobuf.Timestamp
-	25, // 4: report.v1.Run.finished:type_name -> google.protobuf.Timestamp
-	3,  // 5: report.v1.Run.machine:type_name -> report.v1.Machine
-	18, // 6: report.v1.Run.versions:type_name -> report.v1.Run.VersionsEntry
-	25, // 7: report.v1.Result.started:type_name -> google.protobuf.Timestamp
-	5,  // 8: report.v1.Result.load:type_name -> report.v1.Load
-	6,  // 9: report.v1.Result.denominators:type_name -> report.v1.Denominators
-	19, // 10: report.v1.Result.counts:type_name -> report.v1.Result.CountsEntry
-	20, // 11: report.v1.Result.histograms:type_name -> report.v1.Result.HistogramsEntry
-	10, // 12: report.v1.Result.events:type_name -> report.v1.Event
-	12, // 13: report.v1.Result.timeline:type_name -> report.v1.Timeline
-	14, // 14: report.v1.Result.pods:type_name -> report.v1.PodLoad
-	15, // 15: report.v1.Result.generator:type_name -> report.v1.Generator
-	21, // 16: report.v1.Result.errors:type_name -> report.v1.Result.ErrorsEntry
-	22, // 17: report.v1.Result.settings:type_name -> report.v1.Result.SettingsEntry
-	16, // 18: report.v1.Result.thresholds:type_name -> report.v1.Threshold
-	8,  // 19: report.v1.Histogram.data:type_name -> report.v1.Bucket
-	9,  // 20: report.v1.Histogram.percentiles:type_name -> report.v1.Percentile
-	11, // 21: report.v1.Event.changes:type_name -> report.v1.EndpointChange
-	23, // 22: report.v1.Event.counts:type_name -> report.v1.Event.CountsEntry
-	13, // 23: report.v1.Timeline.points:type_name -> report.v1.TimelinePoint
-	0,  // 24: report.v1.Claim.verdict:type_name -> report.v1.Verdict
-	24, // 25: report.v1.Claim.figures:type_name -> report.v1.Claim.FiguresEntry
-	7,  // 26: report.v1.Result.HistogramsEntry.value:type_name -> report.v1.Histogram
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	19, // 2: report.v1.Report.claims:type_name -> report.v1.Claim
+	17, // 3: report.v1.Report.comparisons:type_name -> report.v1.Comparison
+	27, // 4: report.v1.Run.started:type_name -> google.protobuf.Timestamp
+	27, // 5: report.v1.Run.finished:type_name -> google.protobuf.Timestamp
+	3,  // 6: report.v1.Run.machine:type_name -> report.v1.Machine
+	20, // 7: report.v1.Run.versions:type_name -> report.v1.Run.VersionsEntry
+	27, // 8: report.v1.Result.started:type_name -> google.protobuf.Timestamp
+	5,  // 9: report.v1.Result.load:type_name -> report.v1.Load
+	6,  // 10: report.v1.Result.denominators:type_name -> report.v1.Denominators
+	21, // 11: report.v1.Result.counts:type_name -> report.v1.Result.CountsEntry
+	22, // 12: report.v1.Result.histograms:type_name -> report.v1.Result.HistogramsEntry
+	10, // 13: report.v1.Result.events:type_name -> report.v1.Event
+	12, // 14: report.v1.Result.timeline:type_name -> report.v1.Timeline
+	14, // 15: report.v1.Result.pods:type_name -> report.v1.PodLoad
+	15, // 16: report.v1.Result.generator:type_name -> report.v1.Generator
+	23, // 17: report.v1.Result.errors:type_name -> report.v1.Result.ErrorsEntry
+	24, // 18: report.v1.Result.settings:type_name -> report.v1.Result.SettingsEntry
+	16, // 19: report.v1.Result.thresholds:type_name -> report.v1.Threshold
+	8,  // 20: report.v1.Histogram.data:type_name -> report.v1.Bucket
+	9,  // 21: report.v1.Histogram.percentiles:type_name -> report.v1.Percentile
+	11, // 22: report.v1.Event.changes:type_name -> report.v1.EndpointChange
+	25, // 23: report.v1.Event.counts:type_name -> report.v1.Event.CountsEntry
+	13, // 24: report.v1.Timeline.points:type_name -> report.v1.TimelinePoint
+	18, // 25: report.v1.Comparison.value:type_name -> report.v1.Interval
+	18, // 26: report.v1.Comparison.difference:type_name -> report.v1.Interval
+	0,  // 27: report.v1.Claim.verdict:type_name -> report.v1.Verdict
+	26, // 28: report.v1.Claim.figures:type_name -> report.v1.Claim.FiguresEntry
+	7,  // 29: report.v1.Result.HistogramsEntry.value:type_name -> report.v1.Histogram
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_report_v1_report_proto_init() }
@@ -1995,7 +2267,7 @@ func file_report_v1_report_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_report_v1_report_proto_rawDesc), len(file_report_v1_report_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
