@@ -14,6 +14,9 @@ const DefaultTimeout = 50 * time.Millisecond
 // queue inside Redis, which has one thread, instead of here.
 const poolSize = 32
 
+// bufferSize of a connection, each way, in bytes. A claim is a few hundred.
+const bufferSize = 4 << 10
+
 // NewClient returns a client of the Redis at addr ("host:port") that fails fast: each step is bounded by timeout (0 means
 // DefaultTimeout) and nothing is retried, so that a Redis in trouble is not asked more than usual.
 func NewClient(addr string, timeout time.Duration) *redis.Client {
@@ -30,6 +33,10 @@ func NewClient(addr string, timeout time.Duration) *redis.Client {
 		ContextTimeoutEnabled: true,
 		PoolSize:              poolSize,
 		PoolTimeout:           timeout,
+		// A pipeline here is a few leases: it needs no pool and no 128 KiB buffers of its own.
+		PipelinePoolSize: -1,
+		ReadBufferSize:   bufferSize,
+		WriteBufferSize:  bufferSize,
 		// Both only add round trips to each new connection.
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
