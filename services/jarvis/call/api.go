@@ -1,0 +1,93 @@
+package call
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/interceptor"
+	"github.com/pion/webrtc/v4"
+
+	"github.com/smaran-v2/smaran/services/jarvis/audio"
+	"github.com/smaran-v2/smaran/services/jarvis/call/pionlog"
+)
+
+// socketBuffer is asked for in both directions, in bytes: what 200 calls send in about 3 s, for when the pod is not
+// scheduled. The OS may grant less (net.core.rmem_max).
+const socketBuffer = 8 << 20
+
+// After this long without a packet, a caller who does not send the 50 a second he owes is gone. pion's own defaults are 5 s
+// and 25 s.
+const (
+	iceDisconnected = 2 * time.Second
+	iceFailed       = 3 * time.Second
+	iceKeepalive    = 2 * time.Second
+)
+
+// newAPI makes what all calls of a manager share.
+func newAPI(cfg Config) (ice.UDPMux, *webrtc.API, []webrtc.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("make the DTLS key: %w", err)
+	}
+	cert, err := webrtc.GenerateCertificate(key)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("make the DTLS certificate: %w", err)
+	}
+	media := new(webrtc.MediaEngine)
+	if err := media.RegisterCodec(Codec(), webrtc.RTPCodecTypeAudio); err != nil {
+		return nil, nil, nil, fmt.Errorf("register PCMU: %w", err)
+	}
+
+	var s webrtc.SettingEngine
+	s.LoggerFactory = pionlog.New(cfg.Log)
+	s.SetLite(cfg.ICELite)
+	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
+	s.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	s.SetIncludeLoopbackCandidate(true)
+	s.SetHostAcceptanceMinWait(0)
+	s.SetPrflxAcceptanceMinWait(0)
+	s.SetICETimeouts(iceDisconnected, iceFailed, iceKeepalive)
+	s.SetDTLSInsecureSkipHelloVerify(true) // ICE has proved the address already: the cookie would cost a round trip
+	s.DetachDataChannels()                 // the agent only writes: saves a goroutine and pion's 64 KiB buffer a call
+	if cfg.AdvertiseIP != "" {
+		err := s.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
+			External: []string{cfg.AdvertiseIP}, AsCandidateType: webrtc.ICECandidateTypeHost, Mode: webrtc.ICEAddressRewriteReplace,
+		})
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("advertise %s: %w", cfg.AdvertiseIP, err)
+		}
+	}
+	growBuffers(cfg)
+	mux := webrtc.NewICEUDPMux(s.LoggerFactory.NewLogger("mux"), cfg.Media)
+	s.SetICEUDPMux(mux)
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(s),
+		webrtc.WithInterceptorRegistry(new(interceptor.Registry)))
+	return mux, api, []webrtc.Certificate{*cert}, nil
+}
+
+// Codec is the one codec a call speaks, at its static payload type.
+func Codec() webrtc.RTPCodecParameters {
+	return webrtc.RTPCodecParameters{
+		RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: audio.MimeType, ClockRate: audio.SampleRate},
+		PayloadType:        audio.PayloadType,
+	}
+}
+
+// growBuffers asks for bigger socket buffers; a socket that is none (in tests), or an OS that refuses, changes nothing.
+func growBuffers(cfg Config) {
+	udp, ok := cfg.Media.(*net.UDPConn)
+	if !ok {
+		return
+	}
+	if err := udp.SetReadBuffer(socketBuffer); err != nil {
+		cfg.Log.Debug("media socket keeps its receive buffer", "error", err)
+	}
+	if err := udp.SetWriteBuffer(socketBuffer); err != nil {
+		cfg.Log.Debug("media socket keeps its send buffer", "error", err)
+	}
+}
