@@ -1,0 +1,70 @@
+package claims
+
+import (
+	"fmt"
+	"slices"
+
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+)
+
+const (
+	// stormWindowMs is how long after an event a storm is looked for: a request each second or two finds out that its
+	// session moved, so that most have by then.
+	stormWindowMs = 5000
+	// stormFactor is how much the rate of expensive work must rise to be a storm, and stormShare how much of all requests it
+	// must then be: a doubling of next to nothing is none.
+	stormFactor = 2
+	stormShare  = 0.05
+)
+
+// noStorm is claim 39.
+func noStorm(e evidence) (Finding, bool) {
+	var before, after window
+	for _, r := range e.of(slices.Concat(ringBackends, maglevBackends)...).results {
+		for _, event := range r.GetEvents() {
+			if !scaled(3, 10)(event) {
+				continue
+			}
+			before.add(r.GetTimeline(), 0, event.GetStartedMs())
+			after.add(r.GetTimeline(), event.GetStartedMs(), event.GetStartedMs()+stormWindowMs)
+		}
+	}
+	if before.ms == 0 || after.ms == 0 || after.requests < minSessions {
+		return Finding{}, false
+	}
+	share := after.cold / after.requests
+	f := Finding{
+		Measured: fmt.Sprintf("cold starts %.1f/s before and %.1f/s in the %d s after (%s of its requests); set-ups %.1f/s and %.1f/s",
+			before.rate(before.cold), after.rate(after.cold), stormWindowMs/1000, percent(share),
+			before.rate(before.setups), after.rate(after.setups)),
+		Figures: map[string]float64{
+			"cold_per_s_before": before.rate(before.cold), "cold_per_s_after": after.rate(after.cold),
+			"setups_per_s_before": before.rate(before.setups), "setups_per_s_after": after.rate(after.setups),
+			"cold_share_after": share,
+		},
+		Verdict: reportv1.Verdict_VERDICT_REPRODUCED,
+	}
+	if after.rate(after.cold) > stormFactor*before.rate(before.cold) && share > stormShare {
+		f.Verdict = reportv1.Verdict_VERDICT_NOT_REPRODUCED
+		f.Note = "each session that moves is one cold start, all within seconds"
+	}
+	return f, true
+}
+
+// window sums the points of timelines over a stretch of time.
+type window struct{ ms, requests, cold, setups float64 }
+
+func (w *window) add(t *reportv1.Timeline, from, to float64) {
+	for _, p := range t.GetPoints() {
+		// A bucket that the event falls into counts with neither side.
+		if p.GetAtMs() < from || p.GetAtMs()+t.GetBucketMs() > to {
+			continue
+		}
+		w.ms += t.GetBucketMs()
+		w.requests += float64(p.GetRequests())
+		w.cold += float64(p.GetCold())
+		w.setups += float64(p.GetSetups())
+	}
+}
+
+func (w *window) rate(n float64) float64 { return n * 1000 / w.ms }

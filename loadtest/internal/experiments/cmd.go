@@ -1,0 +1,112 @@
+package experiments
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/report"
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+)
+
+// ErrUnknown is returned for the number of a claim that no experiment exists for.
+var ErrUnknown = errors.New("experiments: no experiment for that claim")
+
+// Cmd is `loadtest claims`.
+type Cmd struct {
+	Only   []uint32 `placeholder:"N,…" help:"Put only these claims to the test."`
+	Seed   uint64   `default:"1" help:"Makes every draw."`
+	Out    string   `default:"out" type:"path" help:"Folder in which the run's own folder is made."`
+	Width  int      `help:"Columns that the table may take; 0 is the terminal's width."`
+	Prices Prices   `embed:"" prefix:"price-"`
+}
+
+// Run conducts the experiments, prints the claims and writes report.json and report.html.
+func (c *Cmd) Run(ctx context.Context, stdout io.Writer) error {
+	chosen, err := choose(c.Only)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	env := Env{Seed: c.Seed, Prices: c.Prices, Log: slog.New(slog.DiscardHandler)}
+	r := &reportv1.Report{
+		SchemaVersion: report.SchemaVersion,
+		Run: &reportv1.Run{
+			Id:      "claims-" + started.UTC().Format("20060102-150405"),
+			Kind:    "claims",
+			Command: c.command(),
+			Started: timestamppb.New(started),
+			Seed:    c.Seed,
+			Driver:  "local",
+		},
+	}
+	var failed []error
+	for i, e := range chosen {
+		d, _ := claims.Lookup(e.claim)
+		if _, err := fmt.Fprintf(stdout, "[%d/%d] claim %d: %s\n", i+1, len(chosen), d.Number, d.Method); err != nil {
+			return err
+		}
+		claim, err := e.conduct(ctx, env)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("claim %d: %w", e.claim, err))
+			continue
+		}
+		r.Claims = append(r.Claims, claim)
+	}
+	r.Claims = claims.Evaluate(r)
+	r.Run.Finished = timestamppb.Now()
+	width := c.Width
+	if width <= 0 {
+		width = report.Width(stdout)
+	}
+	if err := report.ClaimsTable(stdout, width, r.GetClaims()); err != nil {
+		return err
+	}
+	dir := filepath.Join(c.Out, r.GetRun().GetId())
+	if err := report.Save(dir, r); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(stdout, "\n%s and %s written to %s\n", report.JSONFile, report.HTMLFile, dir); err != nil {
+		return err
+	}
+	return errors.Join(failed...)
+}
+
+func (c *Cmd) command() string {
+	s := fmt.Sprintf("bin/loadtest claims --seed %d", c.Seed)
+	for i, n := range c.Only {
+		if i == 0 {
+			s += " --only "
+		} else {
+			s += ","
+		}
+		s += fmt.Sprint(n)
+	}
+	return s
+}
+
+func choose(only []uint32) ([]experiment, error) {
+	if len(only) == 0 {
+		return all(), nil
+	}
+	var out []experiment
+	for _, n := range only {
+		i := slices.IndexFunc(all(), func(e experiment) bool { return e.claim == n })
+		if i < 0 {
+			return nil, fmt.Errorf("%w %d: there is one for each of %v", ErrUnknown, n, Claims())
+		}
+		out = append(out, all()[i])
+	}
+	return out, nil
+}

@@ -1,0 +1,140 @@
+// Package figures reads figures out of the results of a report.
+//
+// It keeps apart what was measured as zero and what was not measured at all: each reader also says whether the figure
+// exists. It sums counts over repeats together with their denominators, and never averages percentiles: over repeats it gives the
+// median of each run's own percentile with the lowest and the highest. It judges nothing and draws nothing.
+package figures
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+)
+
+// Names of Result.counts.
+const (
+	Misroutes          = "misroutes"
+	SignalReconnects   = "signal_reconnects"
+	MediaInterruptions = "media_interruptions"
+	Renegotiations     = "renegotiations"
+	Migrations         = "migrations"
+	DroppedCalls       = "dropped_calls"
+	SetupFailures      = "setup_failures"
+	StateLost          = "state_lost"
+	ColdStarts         = "cold_starts"
+	Unspoken           = "unspoken"
+	Forwards           = "forwards"
+	RequestsFailed     = "requests_failed"
+	MovedSessions      = "moved_sessions"
+	Mispredicted       = "mispredicted_sessions"
+	GapsOver60ms       = "gaps_over_60ms"
+	GapsOver1s         = "gaps_over_1s"
+)
+
+// Names of Result.histograms, all in milliseconds.
+const (
+	Inference     = "inference_ms"
+	InferenceWarm = "inference_warm_ms"
+	InferenceCold = "inference_cold_ms"
+	Setup         = "setup_ms"
+	Gap           = "gap_ms"
+	GapMoved      = "gap_moved_ms"
+	GapUnmoved    = "gap_unmoved_ms"
+	Route         = "route_ms"
+)
+
+// Classes are the disconnect classes, the worst first. They are never added up.
+func Classes() []string {
+	return []string{
+		DroppedCalls, StateLost, MediaInterruptions, Renegotiations, Misroutes, SetupFailures, SignalReconnects, Migrations,
+	}
+}
+
+// Count is a result's count of that name, and whether it was counted.
+func Count(r *reportv1.Result, name string) (uint64, bool) {
+	n, ok := r.GetCounts()[name]
+	return n, ok
+}
+
+// Histogram is a result's histogram of that name, or nil where it has no samples.
+func Histogram(r *reportv1.Result, name string) *reportv1.Histogram {
+	if h := r.GetHistograms()[name]; h.GetCount() > 0 {
+		return h
+	}
+	return nil
+}
+
+// Percentile is a result's own percentile (50, 99, 99.9, …) in milliseconds, and whether its samples support it.
+func Percentile(r *reportv1.Result, histogram string, percentile float64) (float64, bool) {
+	for _, p := range Histogram(r, histogram).GetPercentiles() {
+		if p.GetPercentile() == percentile {
+			return p.GetValue(), true
+		}
+	}
+	return 0, false
+}
+
+// Range is one figure over repeats.
+type Range struct {
+	Median, Low, High float64
+	// Runs is the number of repeats that have the figure.
+	Runs int
+}
+
+// Over is the range of values, and false without any.
+func Over(values []float64) (Range, bool) {
+	if len(values) == 0 {
+		return Range{}, false
+	}
+	s := slices.Sorted(slices.Values(values))
+	mid := s[len(s)/2]
+	if len(s)%2 == 0 {
+		mid = (s[len(s)/2-1] + s[len(s)/2]) / 2
+	}
+	return Range{Median: mid, Low: s[0], High: s[len(s)-1], Runs: len(s)}, true
+}
+
+// backendOrder is the order in which backends are shown: from the negative control to what the story ended with.
+var backendOrder = [...]string{
+	"roundrobin", "redis-plain", "redis", "app-hash", "istio-hash", "stateful-header", "stateful-cookie", "handoff",
+}
+
+// CompareBackends orders backends for display; a backend with a policy (istio-hash:maglev) follows the plain one, and
+// names that are not known come last, by name.
+func CompareBackends(a, b string) int {
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a, b))
+}
+
+func rank(backend string) int {
+	if i := slices.Index(backendOrder[:], Base(backend)); i >= 0 {
+		return i
+	}
+	return len(backendOrder)
+}
+
+// Base is a backend's name without its policy.
+func Base(backend string) string {
+	base, _, _ := strings.Cut(backend, ":")
+	return base
+}
+
+// Names lists the keys of a count map, sorted.
+func Names(counts map[string]uint64) []string {
+	return slices.Sorted(maps.Keys(counts))
+}
+
+// PeakByMean is the load of the most loaded pod by the mean over all pods, in sessions, and false where no pod served any.
+func PeakByMean(r *reportv1.Result) (float64, bool) {
+	var sum, peak uint64
+	for _, p := range r.GetPods() {
+		sum += p.GetSessions()
+		peak = max(peak, p.GetSessions())
+	}
+	if sum == 0 {
+		return 0, false
+	}
+	return float64(peak) * float64(len(r.GetPods())) / float64(sum), true
+}

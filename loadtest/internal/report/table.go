@@ -1,0 +1,283 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+)
+
+// DefaultWidth is how wide tables may be, in columns, where nothing is known about the terminal.
+const DefaultWidth = 140
+
+// Table writes the comparison of all backends, one table a scenario, no wider than the terminal that w is or DefaultWidth.
+func Table(w io.Writer, r *reportv1.Report) error {
+	return Tables(w, Width(w), r)
+}
+
+// Tables is Table over several reports, at a width in columns. Where a table would be wider it is split; nothing is left out.
+func Tables(w io.Writer, width int, reports ...*reportv1.Report) error {
+	groups := groupsOf(reports)
+	if len(groups) == 0 {
+		_, err := fmt.Fprintln(w, "The report holds no results.")
+		return err
+	}
+	var out strings.Builder
+	scenarios := scenariosOf(groups)
+	if len(scenarios) > 1 {
+		out.WriteString(matrix(groups, scenarios))
+	}
+	for _, s := range scenarios {
+		of := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != s })
+		if len(scenarios) > 1 {
+			fmt.Fprintf(&out, "\n%s\n", text.Bold.Sprint(s))
+		}
+		out.WriteString(comparison(of, width))
+		writeLegend(&out, of)
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// column is one column of the comparison.
+type column struct {
+	head string
+	cell func(*figures.Group) string
+	left bool
+}
+
+func nameColumn(labelled bool) column {
+	return column{head: "\nbackend", left: true, cell: func(g *figures.Group) string {
+		name := g.Backend
+		if labelled {
+			name += " (" + g.Label + ")"
+		}
+		if !g.Ranked() {
+			name = "✗ " + name
+		}
+		return name
+	}}
+}
+
+func countColumn(head, name string) column {
+	return column{head: head, cell: func(g *figures.Group) string { return countOr(g.Count(name)) }}
+}
+
+// ratedColumn shows a count with its rate by 1,000 call-minutes.
+func ratedColumn(head, name string) column {
+	return column{head: head, cell: func(g *figures.Group) string {
+		n, ok := g.Count(name)
+		if !ok {
+			return absent
+		}
+		perMinutes, ok := g.PerThousandCallMinutes(name)
+		if !ok {
+			return count(n)
+		}
+		return count(n) + " (" + rate(perMinutes) + ")"
+	}}
+}
+
+// comparisonColumns are the two halves of the table: what happened to the calls, and how long it took.
+func comparisonColumns() (calls, times []column) {
+	calls = []column{
+		{head: "sessions moved/\npredicted", cell: func(g *figures.Group) string { return moved(g.Moved(figures.EveryEvent)) }},
+		countColumn("mis-\nroutes", figures.Misroutes),
+		ratedColumn("calls\ndropped*", figures.DroppedCalls),
+		ratedColumn("media in-\nterrupted*", figures.MediaInterruptions),
+		countColumn("renego-\ntiated", figures.Renegotiations),
+		countColumn("cold\nstarts", figures.ColdStarts),
+		countColumn("state\nlost", figures.StateLost),
+	}
+	times = []column{
+		{head: "infer. ms\np50/p99", cell: func(g *figures.Group) string {
+			return millisOr(g.Percentile(figures.Inference, 50)) + "/" + millisOr(g.Percentile(figures.Inference, 99))
+		}},
+		{head: "set-up\np99 ms", cell: func(g *figures.Group) string { return millisOr(g.Percentile(figures.Setup, 99)) }},
+		{head: "worst\ngap ms", cell: func(g *figures.Group) string {
+			worst, ok := g.Max(figures.Gap)
+			worst.Median = worst.High // the worst of all repeats, not the middle one
+			return millisOr(worst, ok)
+		}},
+		countColumn("req.\nfailed", figures.RequestsFailed),
+		{head: "valid\nruns", cell: func(g *figures.Group) string { return fmt.Sprintf("%d/%d", len(g.Valid), len(g.All)) }},
+	}
+	return calls, times
+}
+
+func comparison(groups []*figures.Group, width int) string {
+	name := nameColumn(slices.ContainsFunc(groups, func(g *figures.Group) bool { return g.Label != "" }))
+	calls, times := comparisonColumns()
+	whole := render(groups, append(append([]column{name}, calls...), times...))
+	if widest(whole) <= width {
+		return whole
+	}
+	return render(groups, append([]column{name}, calls...)) + "\n" + render(groups, append([]column{name}, times...))
+}
+
+func render(groups []*figures.Group, columns []column) string {
+	t := newTable()
+	head := make(table.Row, len(columns))
+	configs := make([]table.ColumnConfig, len(columns))
+	for i, c := range columns {
+		head[i] = c.head
+		align := text.AlignRight
+		if c.left {
+			align = text.AlignLeft
+		}
+		configs[i] = table.ColumnConfig{Number: i + 1, Align: align, AlignHeader: align}
+	}
+	t.AppendHeader(head)
+	t.SetColumnConfigs(configs)
+	for _, g := range groups {
+		row := make(table.Row, len(columns))
+		for i, c := range columns {
+			row[i] = c.cell(g)
+		}
+		t.AppendRow(row)
+	}
+	return t.Render() + "\n"
+}
+
+// matrix is the overview over several scenarios.
+func matrix(groups []*figures.Group, scenarios []string) string {
+	t := newTable()
+	head := table.Row{"dropped · interrupted"}
+	configs := []table.ColumnConfig{{Number: 1, Align: text.AlignLeft}}
+	for i, s := range scenarios {
+		head = append(head, s)
+		configs = append(configs, table.ColumnConfig{Number: i + 2, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.AppendHeader(head)
+	t.SetColumnConfigs(configs)
+	name := nameColumn(slices.ContainsFunc(groups, func(g *figures.Group) bool { return g.Label != "" })).cell
+	type rowKey struct{ label, backend string }
+	rows := map[rowKey]table.Row{}
+	var order []rowKey
+	for _, g := range groups {
+		k := rowKey{g.Label, g.Backend}
+		row, ok := rows[k]
+		if !ok {
+			row = make(table.Row, len(scenarios)+1)
+			row[0] = strings.TrimPrefix(name(g), "✗ ")
+			for i := range scenarios {
+				row[i+1] = ""
+			}
+			order = append(order, k)
+			rows[k] = row
+		}
+		cell := countOr(g.Count(figures.DroppedCalls)) + " · " + countOr(g.Count(figures.MediaInterruptions))
+		if !g.Ranked() {
+			cell = "✗ " + cell
+		}
+		row[slices.Index(scenarios, g.Scenario)+1] = cell
+	}
+	for _, k := range order {
+		t.AppendRow(rows[k])
+	}
+	return t.Render() + "\n"
+}
+
+// writeLegend says what the figures are out of, and which runs are not compared.
+func writeLegend(out *strings.Builder, groups []*figures.Group) {
+	fmt.Fprintf(out, "* in brackets: per 1,000 call-minutes. Out of, for each backend: %s.\n", denominators(groups))
+	if slices.ContainsFunc(groups, func(g *figures.Group) bool { return len(g.Used()) > 1 }) {
+		out.WriteString("Counts are summed over the valid repeats; percentiles are the median of each repeat's own; the gap is the worst of all.\n")
+	}
+	for _, g := range groups {
+		for _, r := range g.All {
+			if !r.GetValid() {
+				fmt.Fprintf(out, "✗ %s, repeat %d, is not valid and not compared: %s\n",
+					g.Backend, r.GetRepeat(), strings.Join(r.GetInvalidReasons(), "; "))
+			}
+		}
+	}
+}
+
+// denominators are the ranges over the groups of what their counts are out of.
+func denominators(groups []*figures.Group) string {
+	var minutes, events, requests, calls []float64
+	for _, g := range groups {
+		d := g.Denominators()
+		minutes = append(minutes, d.GetCallMinutes())
+		events = append(events, float64(d.GetEvents()))
+		requests = append(requests, float64(d.GetRequests()))
+		calls = append(calls, float64(d.GetCallsPlaced()))
+	}
+	return ends(minutes) + " call-minutes, " + ends(events) + " events, " + ends(requests) + " requests, " + ends(calls) + " calls placed"
+}
+
+func ends(values []float64) string {
+	low, high := rate(slices.Min(values)), rate(slices.Max(values))
+	if low == high {
+		return low
+	}
+	return low + "–" + high
+}
+
+func newTable() table.Writer {
+	t := table.NewWriter()
+	style := table.StyleLight
+	style.Name = "smaran"
+	style.Options = table.Options{DrawBorder: false, SeparateColumns: false, SeparateHeader: true, SeparateRows: false}
+	style.Format.Header = text.FormatDefault
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
+	t.SetStyle(style)
+	return t
+}
+
+func widest(s string) int {
+	width := 0
+	for line := range strings.Lines(s) {
+		width = max(width, text.StringWidthWithoutEscSequences(strings.TrimRight(line, " \n")))
+	}
+	return width
+}
+
+// groupsOf gathers the results of several reports; they carry labels only where there are several.
+func groupsOf(reports []*reportv1.Report) []*figures.Group {
+	var out []*figures.Group
+	for i, r := range reports {
+		label := ""
+		if len(reports) > 1 {
+			label = labelOf(r, i)
+		}
+		out = append(out, figures.Groups(label, r.GetResults())...)
+	}
+	if len(reports) > 1 {
+		order := scenariosOf(out)
+		slices.SortStableFunc(out, func(a, b *figures.Group) int {
+			if d := slices.Index(order, a.Scenario) - slices.Index(order, b.Scenario); d != 0 {
+				return d
+			}
+			return figures.CompareBackends(a.Backend, b.Backend)
+		})
+	}
+	return out
+}
+
+func labelOf(r *reportv1.Report, i int) string {
+	if l := r.GetRun().GetLabel(); l != "" {
+		return l
+	}
+	if id := r.GetRun().GetId(); id != "" {
+		return id
+	}
+	return fmt.Sprintf("report %d", i+1)
+}
+
+func scenariosOf(groups []*figures.Group) []string {
+	var out []string
+	for _, g := range groups {
+		if !slices.Contains(out, g.Scenario) {
+			out = append(out, g.Scenario)
+		}
+	}
+	return out
+}
