@@ -1,0 +1,73 @@
+# The entry points. `make help` lists them; what each does stands in scripts/ where it is more than a line.
+SHELL       := /bin/sh
+.SHELLFLAGS := -ec
+.DEFAULT_GOAL := help
+
+MODULES  := proto services loadtest
+PROGRAMS := smaran jarvis mesh fleet
+VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -X github.com/smaran-v2/smaran/services/version.Revision=$(VERSION)
+# The race detector needs cgo, and so a C compiler.
+RACE     := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
+TOOLS    := bin/tools
+FUZZTIME ?= 20s
+# Further arguments of a run: make demo ARGS='--seed 7'
+ARGS     ?=
+
+export GOWORK := off
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the programs into bin/
+	@mkdir -p bin
+	cd services && go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/ $(PROGRAMS:%=./cmd/%)
+	cd loadtest && go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/ ./cmd/loadtest
+
+.PHONY: demo
+demo: build ## run every backend through one short script, and write a report (3 minutes)
+	@exec bin/loadtest demo $(ARGS)
+
+.PHONY: compare
+compare: build ## run every backend through every scenario, and write a report (says how long first)
+	@exec bin/loadtest compare $(ARGS)
+
+.PHONY: claims
+claims: build ## measure what the scenarios don't, and give every claim its verdict
+	@exec bin/loadtest claims $(ARGS)
+
+.PHONY: test
+test: $(TOOLS)/gotestsum ## run all tests; what is skipped is listed with its reason
+	@RACE='$(RACE)' GOTESTSUM='$(CURDIR)/$(TOOLS)/gotestsum' scripts/test $(MODULES)
+
+.PHONY: bench
+bench: ## run the benchmarks; each compares with a named peer in the same run
+	@scripts/bench
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser and codec for FUZZTIME each (default 20s)
+	@FUZZTIME='$(FUZZTIME)' scripts/fuzz
+
+.PHONY: lint
+lint: $(TOOLS)/staticcheck $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go ## gofmt, vet, staticcheck, shellcheck, buf, bans, freshness of generated code
+	@PATH='$(CURDIR)/$(TOOLS)':"$$PATH" scripts/lint $(MODULES)
+
+.PHONY: generate
+generate: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go ## generate Go from the .proto files
+	cd proto && PATH='$(CURDIR)/$(TOOLS)':"$$PATH" buf generate
+
+.PHONY: clean
+clean: ## remove bin/ and out/
+	rm -rf bin out
+
+# Development tools are pinned in a module of their own.
+$(TOOLS)/gotestsum: TOOL = gotest.tools/gotestsum
+$(TOOLS)/staticcheck: TOOL = honnef.co/go/tools/cmd/staticcheck
+$(TOOLS)/buf: TOOL = github.com/bufbuild/buf/cmd/buf
+$(TOOLS)/protoc-gen-go: TOOL = google.golang.org/protobuf/cmd/protoc-gen-go
+$(TOOLS)/protoc-gen-connect-go: TOOL = connectrpc.com/connect/cmd/protoc-gen-connect-go
+$(TOOLS)/%: tools/go.mod
+	@mkdir -p $(TOOLS)
+	go build -C tools -o ../$@ $(TOOL)
