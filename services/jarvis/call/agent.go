@@ -151,6 +151,7 @@ func (c *agent) abandon() {
 			unpace()
 		}
 		c.cancel()
+		defer c.m.open.Done()
 		_ = c.pc.GracefulClose() // whoever abandons a call has an error that says more
 		c.work.Wait()
 	})

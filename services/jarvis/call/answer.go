@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pion/webrtc/v4"
 
+	"github.com/smaran-v2/smaran/services/jarvis/audio"
 	"github.com/smaran-v2/smaran/services/session"
 )
 
@@ -23,6 +25,7 @@ func (m *Manager) answer(ctx context.Context, id session.ID, offer string) (*age
 	}
 	c := &agent{id: id, etag: newETag(), m: m, pc: pc, log: m.cfg.Log.With("session", string(id)), voice: newVoice(m.sounds),
 		remote: remote, done: make(chan struct{})}
+	m.open.Add(1) // the offer holds one more, so this cannot pass Close's Wait
 	c.ctx, c.cancel = context.WithCancel(session.NewContext(context.Background(), id))
 	sdp, err := c.negotiate(ctx, offer)
 	if err != nil {
@@ -39,7 +42,7 @@ func (c *agent) negotiate(ctx context.Context, offer string) (answer string, err
 	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer}); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrBadSDP, err)
 	}
-	if _, err := c.pc.AddTrack(c.voice); err != nil {
+	if _, err := c.pc.AddTrack(c.voice.track); err != nil {
 		return "", fmt.Errorf("add the agent's voice: %w", err)
 	}
 	description, err := c.pc.CreateAnswer(nil)
@@ -74,7 +77,7 @@ func readOffer(offer string) (remoteICE, error) {
 	var r remoteICE
 	r.ufrag, _ = parsed.Attribute("ice-ufrag")
 	r.password, _ = parsed.Attribute("ice-pwd")
-	audio := false
+	pcmu := false
 	for _, section := range parsed.MediaDescriptions {
 		mid, _ := section.Attribute("mid")
 		r.mids = append(r.mids, mid)
@@ -82,11 +85,11 @@ func readOffer(offer string) (remoteICE, error) {
 			r.ufrag = u
 			r.password, _ = section.Attribute("ice-pwd")
 		}
-		audio = audio || section.MediaName.Media == "audio" && offersPCMU(section.MediaName.Formats)
+		pcmu = pcmu || section.MediaName.Media == "audio" && offersPCMU(section.MediaName.Formats)
 	}
 	switch {
-	case !audio:
-		return remoteICE{}, fmt.Errorf("%w: expected an audio section with PCMU, payload type %d", ErrBadSDP, Codec().PayloadType)
+	case !pcmu:
+		return remoteICE{}, fmt.Errorf("%w: expected an audio section with PCMU, payload type %d", ErrBadSDP, audio.PayloadType)
 	case r.ufrag == "" || r.password == "":
 		return remoteICE{}, fmt.Errorf("%w: expected a=ice-ufrag and a=ice-pwd", ErrBadSDP)
 	}
@@ -94,7 +97,9 @@ func readOffer(offer string) (remoteICE, error) {
 }
 
 // offersPCMU looks for PCMU's static payload type, which every browser uses.
-func offersPCMU(formats []string) bool { return slices.Contains(formats, fmt.Sprint(Codec().PayloadType)) }
+func offersPCMU(formats []string) bool {
+	return slices.Contains(formats, strconv.Itoa(audio.PayloadType))
+}
 
 // check refuses a fragment of another ICE session.
 func (r remoteICE) check(f Fragment) error {

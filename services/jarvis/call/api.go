@@ -12,7 +12,7 @@ import (
 	"github.com/pion/interceptor"
 	"github.com/pion/webrtc/v4"
 
-	"github.com/smaran-v2/smaran/services/jarvis/audio"
+	"github.com/smaran-v2/smaran/services/jarvis/call/media"
 	"github.com/smaran-v2/smaran/services/jarvis/call/pionlog"
 )
 
@@ -38,9 +38,9 @@ func newAPI(cfg Config) (ice.UDPMux, *webrtc.API, []webrtc.Certificate, error) {
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("make the DTLS certificate: %w", err)
 	}
-	media := new(webrtc.MediaEngine)
-	if err := media.RegisterCodec(Codec(), webrtc.RTPCodecTypeAudio); err != nil {
-		return nil, nil, nil, fmt.Errorf("register PCMU: %w", err)
+	engine, err := media.Engine()
+	if err != nil {
+		return nil, nil, nil, err
 	}
 
 	var s webrtc.SettingEngine
@@ -65,17 +65,9 @@ func newAPI(cfg Config) (ice.UDPMux, *webrtc.API, []webrtc.Certificate, error) {
 	growBuffers(cfg)
 	mux := webrtc.NewICEUDPMux(s.LoggerFactory.NewLogger("mux"), cfg.Media)
 	s.SetICEUDPMux(mux)
-	api := webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithSettingEngine(s),
+	api := webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(s),
 		webrtc.WithInterceptorRegistry(new(interceptor.Registry)))
 	return mux, api, []webrtc.Certificate{*cert}, nil
-}
-
-// Codec is the one codec a call speaks, at its static payload type.
-func Codec() webrtc.RTPCodecParameters {
-	return webrtc.RTPCodecParameters{
-		RTPCodecCapability: webrtc.RTPCodecCapability{MimeType: audio.MimeType, ClockRate: audio.SampleRate},
-		PayloadType:        audio.PayloadType,
-	}
 }
 
 // growBuffers asks for bigger socket buffers; a socket that is none (in tests), or an OS that refuses, changes nothing.

@@ -33,7 +33,7 @@ type Manager struct {
 	draining  chan struct{}
 	// closing is closed by Close, closed when it is done.
 	closing, closed chan struct{}
-	// open counts calls from their offer until their goroutines have ended.
+	// open counts offers being answered, and calls until their goroutines have ended.
 	open sync.WaitGroup
 }
 
@@ -88,15 +88,14 @@ func (m *Manager) Offer(ctx context.Context, id session.ID, sdp string) (Answere
 	if err := m.reserve(id); err != nil {
 		return Answered{}, err
 	}
+	defer m.release(id)
 	c, answered, err := m.answer(ctx, id, sdp)
 	if err != nil {
-		m.release(id)
 		return Answered{}, err
 	}
 	old, err := m.install(c)
 	if err != nil {
 		c.abandon()
-		m.release(id)
 		return Answered{}, err
 	}
 	if old != nil {
@@ -126,7 +125,7 @@ func (m *Manager) reserve(id session.ID) error {
 	return nil
 }
 
-// release gives a reservation back.
+// release ends an offer, answered or not.
 func (m *Manager) release(id session.ID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -136,20 +135,17 @@ func (m *Manager) release(id session.ID) {
 	m.open.Done()
 }
 
-// install makes c the session's call and returns the one it replaces. The reservation becomes the call's. A call that has
-// ended already is not installed.
+// install makes c the session's call and returns the one it replaces. A call that has ended already is not installed.
 func (m *Manager) install(c *agent) (old *agent, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.isClosing() {
 		return nil, ErrClosed
 	}
-	s := m.slots[c.id]
-	s.offering--
 	if c.dropped {
-		m.forgetIfEmpty(c.id, s)
 		return nil, nil
 	}
+	s := m.slots[c.id]
 	old, s.call = s.call, c
 	if old == nil {
 		m.held++
