@@ -65,7 +65,7 @@ func TestNewRefusesWhatEnvoyRefuses(t *testing.T) {
 		})
 	}
 	// The control: the largest that is allowed.
-	_, err := affinity.New(affinity.PolicyRing, hosts4(1), affinity.Options{MinRingSize: 8 << 20, MaxRingSize: 8 << 20})
+	_, err := affinity.New(affinity.PolicyRing, hosts4(1), affinity.Options{MinRingSize: 1, MaxRingSize: 8 << 20})
 	require.NoError(t, err)
 	_, err = affinity.New(affinity.PolicyMaglev, hosts4(1), affinity.Options{TableSize: 5000011})
 	require.NoError(t, err)
