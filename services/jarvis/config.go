@@ -1,0 +1,99 @@
+package jarvis
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/smaran-v2/smaran/services/jarvis/call"
+	"github.com/smaran-v2/smaran/services/jarvis/model"
+	"github.com/smaran-v2/smaran/services/session"
+)
+
+// EnvPrefix starts every variable that configures a pod.
+const EnvPrefix = "JARVIS_"
+
+// Config is a pod's environment, without EnvPrefix.
+type Config struct {
+	// Listen serves the API, AdminListen operators.
+	Listen      string `env:"LISTEN" envDefault:":8080"`
+	AdminListen string `env:"ADMIN_LISTEN" envDefault:":9090"`
+	// Pod is the pod's name; empty is the host's, as Kubernetes sets it.
+	Pod string `env:"POD"`
+	// Address is the ip:port under which endpoints list the pod; empty is where it listens, which has to name an IP then.
+	Address string `env:"ADDRESS"`
+	// MediaListen is the one UDP socket of all calls. Its port must be reachable as it is: it is never mapped.
+	MediaListen string `env:"MEDIA_LISTEN" envDefault:":40000"`
+	// MediaAdvertise replaces the socket's IP in candidates.
+	MediaAdvertise string `env:"MEDIA_ADVERTISE"`
+	// ICELite is the agent's side of ICE; nil is call.DefaultICELite.
+	ICELite *bool `env:"ICE_LITE"`
+
+	WeightsMB int `env:"WEIGHTS_MB" envDefault:"500"`
+	// Seed decides every simulated time; 0 picks one, which is logged.
+	Seed            uint64        `env:"SEED"`
+	SliceLoad       time.Duration `env:"SLICE_LOAD" envDefault:"500ms"`
+	CacheRebuildMin time.Duration `env:"CACHE_REBUILD_MIN" envDefault:"250ms"`
+	CacheRebuildMax time.Duration `env:"CACHE_REBUILD_MAX" envDefault:"300ms"`
+	InferenceMean   time.Duration `env:"INFERENCE_MEAN" envDefault:"100ms"`
+	InferenceSigma  float64       `env:"INFERENCE_SIGMA" envDefault:"0.03"`
+
+	MaxSessions       int           `env:"MAX_SESSIONS" envDefault:"1000"`
+	SessionIdle       time.Duration `env:"SESSION_IDLE" envDefault:"30m"`
+	ResultsPerSession int           `env:"RESULTS_PER_SESSION" envDefault:"32"`
+	MaxCalls          int           `env:"MAX_CALLS" envDefault:"200"`
+	// DrainTimeout is how long calls may go on after SIGTERM.
+	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"10s"`
+	Heartbeat    time.Duration `env:"HEARTBEAT" envDefault:"250ms"`
+
+	// RedisAddr is the host:port of the register of owners; empty is none.
+	RedisAddr string `env:"REDIS_ADDR"`
+
+	SessionMode session.Policy `env:"SESSION_MODE" envDefault:"strict"`
+	LogLevel    string         `env:"LOG_LEVEL" envDefault:"info"`
+	LogFormat   string         `env:"LOG_FORMAT" envDefault:"text"`
+}
+
+// maxWeightsMB keeps a slip of the pen from asking for more than any machine has: 1 TiB.
+const maxWeightsMB = 1 << 20
+
+// Validate reports everything that is out of range.
+func (c *Config) Validate() error {
+	var errs []error
+	want := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	want(c.WeightsMB >= 0 && c.WeightsMB <= maxWeightsMB, "WEIGHTS_MB is %d, expected 0 to %d", c.WeightsMB, maxWeightsMB)
+	want(c.MaxSessions > 0, "MAX_SESSIONS is %d, expected above 0", c.MaxSessions)
+	want(c.SessionIdle > 0, "SESSION_IDLE is %v, expected above 0", c.SessionIdle)
+	want(c.ResultsPerSession > 0, "RESULTS_PER_SESSION is %d, expected above 0", c.ResultsPerSession)
+	want(c.MaxCalls > 0, "MAX_CALLS is %d, expected above 0", c.MaxCalls)
+	want(c.DrainTimeout >= 0, "DRAIN_TIMEOUT is %v, expected 0 or more", c.DrainTimeout)
+	want(c.Heartbeat > 0, "HEARTBEAT is %v, expected above 0", c.Heartbeat)
+	if c.Address != "" {
+		_, err := netip.ParseAddrPort(c.Address)
+		want(err == nil, "ADDRESS is %q, expected ip:port, such as 10.0.0.1:8080", c.Address)
+	}
+	if err := c.timings().Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) timings() model.Timings {
+	return model.Timings{
+		SliceLoad:       c.SliceLoad,
+		CacheRebuildMin: c.CacheRebuildMin, CacheRebuildMax: c.CacheRebuildMax,
+		InferenceMean: c.InferenceMean, InferenceSigma: c.InferenceSigma,
+	}
+}
+
+func (c *Config) iceLite() bool {
+	if c.ICELite != nil {
+		return *c.ICELite
+	}
+	return call.DefaultICELite
+}

@@ -1,0 +1,64 @@
+package jarvis
+
+import (
+	"fmt"
+	"net/http"
+
+	"connectrpc.com/connect"
+	"connectrpc.com/grpchealth"
+	"connectrpc.com/grpcreflect"
+	"connectrpc.com/otelconnect"
+	"github.com/go-chi/chi/v5"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+
+	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
+	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+// Handler serves jarvis.v1 with gRPC's health and reflection, and plain /inference. Every reply names the pod.
+func (p *Pod) Handler() (http.Handler, error) {
+	traces, err := otelconnect.NewInterceptor(otelconnect.WithTracerProvider(p.tracing), otelconnect.WithPropagator(p.carrier),
+		otelconnect.WithTrustRemote(), otelconnect.WithoutMetrics(), otelconnect.WithoutServerPeerAttributes())
+	if err != nil {
+		return nil, fmt.Errorf("trace jarvis.v1: %w", err)
+	}
+	router := chi.NewRouter()
+	router.Use(p.signed)
+	router.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		wire.Problem{Status: http.StatusNotFound, Code: wire.CodeNotFound, Received: r.URL.Path, Expected: wire.PathInference}.Write(w)
+	})
+	router.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", "GET, POST")
+		wire.Problem{Status: http.StatusMethodNotAllowed, Code: wire.CodeMethodNotAllowed, Received: r.Method, Expected: "GET or POST"}.Write(w)
+	})
+	mount := func(path string, h http.Handler) { router.Handle(path+"*", h) }
+
+	limit := connect.WithReadMaxBytes(maxBody)
+	mount(jarvisv1connect.NewJarvisServiceHandler(&service{pod: p}, limit, connect.WithInterceptors(
+		traces, edge{}, session.Interceptor(p.mode, jarvisv1connect.JarvisServiceStatusProcedure))))
+	mount(grpchealth.NewHandler(p, limit))
+	reflector := grpcreflect.NewStaticReflector(jarvisv1connect.JarvisServiceName, grpchealth.HealthV1ServiceName)
+	mount(grpcreflect.NewHandlerV1(reflector, limit))
+	mount(grpcreflect.NewHandlerV1Alpha(reflector, limit))
+
+	plain := otelhttp.NewHandler(p.named(http.HandlerFunc(p.inference)), wire.PathInference,
+		otelhttp.WithTracerProvider(p.tracing), otelhttp.WithPropagators(p.carrier))
+	router.Method(http.MethodGet, wire.PathInference, plain)
+	router.Method(http.MethodPost, wire.PathInference, plain)
+	return router, nil
+}
+
+// signed names the pod on every reply, refusals included.
+func (p *Pod) signed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(wire.HeaderPod, p.identity.Name)
+		w.Header().Set(wire.HeaderIncarnation, p.identity.Incarnation)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// named puts the session into a plain request's context.
+func (p *Pod) named(next http.Handler) http.Handler {
+	return session.Middleware(p.mode, func(w http.ResponseWriter, _ *http.Request, err error) { problem(w, err) })(next)
+}

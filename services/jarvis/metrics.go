@@ -1,0 +1,66 @@
+package jarvis
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	"github.com/smaran-v2/smaran/services/jarvis/state"
+)
+
+// metrics are a pod's own. None has a session in a label.
+type metrics struct {
+	inferences *prometheus.CounterVec
+	duration   prometheus.Histogram
+	fenced     prometheus.Counter
+	dropped    *prometheus.CounterVec
+}
+
+// inferenceBuckets are in seconds, dense where warm (0.1) and cold (0.85 to 0.9) requests fall.
+var inferenceBuckets = []float64{
+	.001, .01, .05, .08, .09, .095, .1, .105, .11, .12, .15, .2, .3, .5, .75, .8, .84, .85, .86, .87, .88, .89, .9, .91, .95, 1, 1.5, 2.5, 5,
+}
+
+func newMetrics(registry prometheus.Registerer, sessions, calls func() int) *metrics {
+	factory := promauto.With(registry)
+	gauge := func(name, help string, count func() int) {
+		factory.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(count()) })
+	}
+	gauge("jarvis_sessions", "Sessions whose state the pod keeps.", sessions)
+	gauge("jarvis_calls", "Sessions that have a call at the pod.", calls)
+	m := &metrics{
+		inferences: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "jarvis_inferences_total",
+			Help: "Answers by what they found: no state (cold), state (warm), or the answer itself (cached).",
+		}, []string{"state"}),
+		duration: factory.NewHistogram(prometheus.HistogramOpts{
+			Name:    "jarvis_inference_duration_seconds",
+			Help:    "Time of an answer at the pod, loading included.",
+			Buckets: inferenceBuckets,
+		}),
+		fenced: factory.NewCounter(prometheus.CounterOpts{
+			Name: "jarvis_fences_refused_total",
+			Help: "Requests refused because their epoch was older than the pod's.",
+		}),
+		dropped: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "jarvis_sessions_dropped_total",
+			Help: "Copies of a session's state dropped: the least recently used (lru), unused for long (idle), or stale.",
+		}, []string{"reason"}),
+	}
+	// Shown as 0 from the start: a series that begins at 1 has no rate.
+	for _, found := range []jarvisv1.CacheState{jarvisv1.CacheState_CACHE_STATE_COLD, jarvisv1.CacheState_CACHE_STATE_WARM,
+		jarvisv1.CacheState_CACHE_STATE_CACHED} {
+		m.inferences.WithLabelValues(cacheStateName(found))
+	}
+	for _, why := range []state.Dropped{state.DroppedLRU, state.DroppedIdle, state.DroppedStale} {
+		m.dropped.WithLabelValues(string(why))
+	}
+	return m
+}
+
+func (m *metrics) inferred(found string, took time.Duration) {
+	m.inferences.WithLabelValues(found).Inc()
+	m.duration.Observe(took.Seconds())
+}

@@ -1,0 +1,148 @@
+package state
+
+import (
+	"container/list"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	"github.com/smaran-v2/smaran/services/jarvis/model"
+	"github.com/smaran-v2/smaran/services/session"
+)
+
+// Session is one session at this pod. Its methods are safe for concurrent use, and may be called only while it is held
+// (see Store.Hold).
+type Session struct {
+	id    session.ID
+	store *Store
+
+	// Guarded by store.mu. A session is in the store's idle list exactly when it has no holders and no pin.
+	holders int
+	pinned  bool
+	idle    *list.Element
+	since   time.Time
+	epoch   uint64
+	owner   string
+
+	mu     sync.Mutex
+	stream *model.Stream
+	// current is replaced as a whole when it turns out to be stale.
+	current conversation
+}
+
+// conversation is one copy of a session's state.
+type conversation struct {
+	// begun is whether its load has been started; ready is when that is over.
+	begun   bool
+	ready   time.Time
+	at      Point
+	history history
+	// results maps prompts to texts.
+	results *simplelru.LRU[string, string]
+}
+
+// Request is one request for an answer.
+type Request struct {
+	// Prompt, where it is empty, is never answered from the results.
+	Prompt string
+	// Last is where the caller says the conversation stands; zero accepts whatever the pod has.
+	Last Point
+	// Fresh computes an answer also to a prompt that was answered before, and keeps it out of the results.
+	Fresh bool
+}
+
+// Inference is an answer in the making: wait, then Finish.
+type Inference struct {
+	// State is what the request found. Of the requests that share a load the one that began it is cold, the others are
+	// warm: so there are as many cold ones as loads, and the time of the others still shows their wait.
+	State jarvisv1.CacheState
+	// Wait is how long to wait before Finish: what is left of the load, and the computing. Zero for a cached answer.
+	Wait time.Duration
+	Text string
+
+	session *Session
+	prompt  string
+	keep    bool
+}
+
+// Answered is where an answer left the conversation.
+type Answered struct {
+	Point
+	// Previous is where it stood before; its turn is one lower.
+	Previous Point
+}
+
+// Begin decides what the request finds. It starts a load if the session has none behind it, or if the caller stands where
+// this copy never was.
+//
+// While a load is under way it starts no other: callers that come over from the same lost copy may stand at different
+// points of it, and all of them are remembered.
+func (s *Session) Begin(r Request) Inference {
+	now := s.store.clock.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	stale := s.current.begun && r.Last != Point{} && !s.current.history.contains(r.Last)
+	loading := s.current.begun && now.Before(s.current.ready)
+	repeatable := r.Prompt != "" && !r.Fresh
+	begin := Inference{State: jarvisv1.CacheState_CACHE_STATE_WARM, session: s, prompt: r.Prompt, keep: repeatable}
+	switch {
+	case !s.current.begun, stale && !loading:
+		if stale {
+			s.store.dropped(DroppedStale)
+		}
+		s.current = conversation{begun: true, ready: now.Add(s.stream.Load()), results: s.store.newResults()}
+		s.current.remember(r.Last)
+		begin.State = jarvisv1.CacheState_CACHE_STATE_COLD
+	case stale:
+		s.current.remember(r.Last)
+	case repeatable && !loading:
+		if text, ok := s.current.results.Get(r.Prompt); ok {
+			begin.State, begin.Text = jarvisv1.CacheState_CACHE_STATE_CACHED, text
+			return begin
+		}
+	}
+	begin.Wait = max(0, s.current.ready.Sub(now)) + s.stream.Inference()
+	begin.Text = s.stream.Answer(r.Prompt)
+	return begin
+}
+
+func (c *conversation) remember(p Point) {
+	if p != (Point{}) {
+		c.history.add(p)
+	}
+}
+
+// Finish adds the answer to the conversation. An inference that is not finished leaves no trace in it.
+//
+// If the copy was replaced since Begin, the answer belongs to the new one: a session has one conversation at a pod.
+func (i Inference) Finish() Answered {
+	s := i.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &s.current
+	previous := c.at
+	turn := previous.Turn + 1
+	c.at = Point{Turn: turn, Checksum: previous.Checksum.Next(turn, i.prompt)}
+	c.history.add(c.at)
+	if i.keep {
+		c.results.Add(i.prompt, i.Text)
+	}
+	return Answered{Point: c.at, Previous: previous}
+}
+
+// blank reports whether the session holds nothing. It is called with store.mu held; s.mu comes after it.
+func (s *Session) blank() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.current.begun && s.epoch == 0
+}
+
+// Standing is where the conversation stands.
+func (s *Session) Standing() Point {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current.at
+}
