@@ -1,0 +1,105 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/smaran-v2/smaran/services/session"
+)
+
+// Errors of this package, wrapped with details.
+var (
+	// ErrNoPods: there is no pod to choose.
+	ErrNoPods = errors.New("backend: no pod can take the session")
+	// ErrUnknown: no backend has that name.
+	ErrUnknown = errors.New("backend: unknown name")
+	// ErrUnconfigured: the backend needs something that this process was not given.
+	ErrUnconfigured = errors.New("backend: not configured")
+)
+
+// Backend is a way to choose pods. It is safe for concurrent use.
+type Backend interface {
+	// Route turns a session into a target. It fails with ErrNoPods, or as ctx does.
+	Route(ctx context.Context, r Request) (Target, error)
+	// Learn is told what came of sending r to the target that Route chose, and says what follows from it. It does not block.
+	Learn(ctx context.Context, r Request, t Target, o Outcome) Lesson
+}
+
+// Request is what a backend may look at.
+type Request struct {
+	// Session is empty where the request has none and that is allowed; then any pod will do.
+	Session session.ID
+	// LostPod names the pod whose loss makes the caller redial. Another one is chosen, and addressed, for as long as there
+	// is another one; the lost pod is better than none, as it may have come back.
+	//
+	// It is the one thing a client says that has a say in the choice: it can leave a pod out, not choose one.
+	LostPod string
+	// Header is what the client sent.
+	Header http.Header
+	// Refused is set when a request is routed a second time because the lesson of the first was to retry.
+	Refused *Refusal
+}
+
+// Refusal is a first try.
+type Refusal struct {
+	Target  Target
+	Outcome Outcome
+}
+
+// Target is where a request goes.
+type Target struct {
+	// BaseURL is scheme and authority: a pod's, or the mesh's.
+	BaseURL string
+	// Pod is the name of the addressed pod, Address its ip:port; both are empty where the mesh chooses.
+	Pod, Address string
+	// Header is to be added to the request.
+	Header http.Header
+	// Epoch is the session's, 0 where the backend keeps none. It stands in Header too.
+	Epoch uint64
+	// Degraded is set where the backend could not keep its promise and fell back.
+	Degraded bool
+}
+
+// Addressed reports whether the target is a pod rather than the mesh.
+func (t Target) Addressed() bool { return t.Address != "" }
+
+// Result classifies an outcome.
+type Result int
+
+// What may come of a request.
+const (
+	// Answered: the pod did what it was asked, or refused for a reason that has nothing to do with where it was asked.
+	Answered Result = iota
+	// NotHeld: the pod does not hold the call, or knows a later epoch.
+	NotHeld
+	// Draining: the pod is going away and takes no new session.
+	Draining
+	// Unreachable: no connection to the target could be made, so the request was not sent.
+	Unreachable
+	// Failed: anything else, such as a time-out. The request may have been sent.
+	Failed
+)
+
+// Outcome is what came of a request.
+type Outcome struct {
+	Result Result
+	// Owner and Epoch are what the pod knows of the session: the owner's name if NotHeld and it knows it, and the epoch.
+	Owner string
+	Epoch uint64
+	// Header is the reply's, also an error's; it may be nil.
+	Header http.Header
+}
+
+// Lesson is what follows from an outcome.
+type Lesson struct {
+	// Retry: routing the request again may lead to a better target. Once is enough.
+	Retry bool
+	// Header is to be added to the reply to the client.
+	Header http.Header
+}
+
+// Runner is implemented by a backend that has something to do besides requests. Run returns when ctx ends.
+type Runner interface {
+	Run(ctx context.Context)
+}
