@@ -30,6 +30,9 @@ const (
 	iceKeepalive    = 2 * time.Second
 )
 
+// dtlsRetransmission is the agent's: a flight is lost now and then on loopback, when it overtakes ICE.
+const dtlsRetransmission = 100 * time.Millisecond
+
 // APIOptions of what all calls of a process share.
 type APIOptions struct {
 	Log *slog.Logger
@@ -102,6 +105,7 @@ func settings(o APIOptions) webrtc.SettingEngine {
 	s.SetHostAcceptanceMinWait(0)
 	s.SetPrflxAcceptanceMinWait(0)
 	s.SetICETimeouts(iceDisconnected, iceFailed, iceKeepalive)
+	s.SetDTLSRetransmissionInterval(dtlsRetransmission)
 	s.SetDTLSInsecureSkipHelloVerify(true) // ICE has proved the address already: the cookie would cost a round trip
 	s.DetachDataChannels()                 // transcripts are read into a small buffer instead of pion's 64 KiB a call
 	return s

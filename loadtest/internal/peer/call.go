@@ -47,7 +47,7 @@ type Call struct {
 	mic    *speaker
 	stream stream
 
-	start  time.Time
+	start time.Time
 
 	first, lost chan struct{}
 	lostOnce    sync.Once

@@ -96,6 +96,7 @@ func (c *agent) onConnected() {
 	if c.deadline != nil {
 		c.deadline.Stop()
 	}
+	c.voice.Tick(0) // at once: set-up ends for the caller with the first packet, and the wheel may take 20 ms
 	c.unpace = c.m.wheel.Add(c.voice)
 }
 

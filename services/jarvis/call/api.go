@@ -28,6 +28,10 @@ const (
 	iceKeepalive    = 2 * time.Second
 )
 
+// dtlsRetransmission is after what time a DTLS flight that was lost is sent again. A flight is lost about once in a thousand
+// handshakes on loopback (it overtakes ICE), and pion's default of 1 s would then be the set-up time.
+const dtlsRetransmission = 100 * time.Millisecond
+
 // newAPI makes what all calls of a manager share.
 func newAPI(cfg Config) (ice.UDPMux, *webrtc.API, []webrtc.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -52,6 +56,7 @@ func newAPI(cfg Config) (ice.UDPMux, *webrtc.API, []webrtc.Certificate, error) {
 	s.SetHostAcceptanceMinWait(0)
 	s.SetPrflxAcceptanceMinWait(0)
 	s.SetICETimeouts(iceDisconnected, iceFailed, iceKeepalive)
+	s.SetDTLSRetransmissionInterval(dtlsRetransmission)
 	s.SetDTLSInsecureSkipHelloVerify(true) // ICE has proved the address already: the cookie would cost a round trip
 	s.DetachDataChannels()                 // the agent only writes: saves a goroutine and pion's 64 KiB buffer a call
 	if cfg.AdvertiseIP != "" {

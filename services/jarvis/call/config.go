@@ -14,8 +14,9 @@ import (
 )
 
 // DefaultICELite is whether a pod is an ICE-lite agent where nothing says otherwise: the better one with a pion caller on
-// loopback, by BenchmarkHandshake.
-const DefaultICELite = true
+// loopback, by the caller's BenchmarkHandshake (package peer). A lite agent sends no checks of its own, and pion, when it
+// controls, nominates at once only in answer to one; else at its next check, 200 ms later.
+const DefaultICELite = false
 
 // Answer is what the agent has to say.
 type Answer struct {
