@@ -22,7 +22,7 @@ var ringSizes = []struct {
 }{{10, 1024}, {100, 100_000}}
 
 // BenchmarkRingPick compares hashing a session and picking its host with XXH64 of the session alone. The two take turns
-// within the run, so that what else the machine does slows both: "x-of-XXH64" is the median ratio of the turns,
+// within the run, so that what else the machine does slows both: "x/XXH64" is the median ratio of the turns,
 // ns/op is a pick with its hash, ns/XXH64 the hash alone. Every session is new, so that neither the branches nor the
 // entries of the last turn help the next.
 func BenchmarkRingPick(b *testing.B) {
@@ -58,13 +58,13 @@ func BenchmarkRingPick(b *testing.B) {
 			n := float64(len(ratios) * turn)
 			b.ReportMetric(float64(picked)/n, "ns/op")
 			b.ReportMetric(float64(hashed)/n, "ns/XXH64")
-			b.ReportMetric(median(ratios), "x-of-XXH64")
+			b.ReportMetric(median(ratios), "x/XXH64")
 		})
 	}
 }
 
 // BenchmarkRingRebuild compares building a ring with appending and sorting in the plain way. They take turns within the
-// run: "x-of-sort.Slice" and "x-of-slices.SortFunc" are the median ratios of the turns, ns/op is NewRing.
+// run: "x/sort.Slice" and "x/slices.SortFunc" are the median ratios of the turns, ns/op is NewRing.
 func BenchmarkRingRebuild(b *testing.B) {
 	for _, size := range ringSizes {
 		b.Run(fmt.Sprintf("hosts=%d/ring=%d", size.hosts, size.size), func(b *testing.B) {
@@ -89,8 +89,8 @@ func BenchmarkRingRebuild(b *testing.B) {
 				generic = append(generic, float64(end.Sub(sorted))/float64(sorted.Sub(plain)))
 			}
 			b.ReportMetric(float64(rebuilt)/float64(b.N), "ns/op")
-			b.ReportMetric(median(reflective), "x-of-sort.Slice")
-			b.ReportMetric(median(generic), "x-of-slices.SortFunc")
+			b.ReportMetric(median(reflective), "x/sort.Slice")
+			b.ReportMetric(median(generic), "x/slices.SortFunc")
 		})
 	}
 }
