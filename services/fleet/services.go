@@ -1,0 +1,176 @@
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
+	"github.com/smaran-v2/smaran/services/version"
+)
+
+const (
+	readyPath      = "/readyz"
+	envoyReadyPath = "/ready"
+
+	// Soft memory limits, beside a pod's weights.
+	podMemoryMiB     = 256
+	serviceMemoryMiB = 256
+
+	kindGo        = "go"
+	kindEnvoy     = MeshEnvoy
+	kindRedis     = redisName
+	kindMiniredis = "miniredis"
+)
+
+// nobody observes a member whose endpoints nobody keeps.
+type nobody struct{}
+
+func (nobody) up()      {}
+func (nobody) noticed() {}
+func (nobody) over()    {}
+
+func (f *Fleet) start(s *service, name string, spec proc.Spec, p probe) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.member = newMember(f.supervision, name, spec, p, nobody{})
+	return f.launch(s.member)
+}
+
+// describeServices says what runs beside the pods, and where.
+func (f *Fleet) describeServices(ctx context.Context, public string) {
+	f.smaran = service{address: public, admin: f.layout.local(offsetSmaranAdmin), kind: kindGo, version: version.String()}
+	f.mesh = service{address: f.layout.local(offsetMesh), admin: f.layout.local(offsetMeshAdmin), kind: kindGo, version: version.String()}
+	f.redis = service{address: f.layout.local(offsetRedis), kind: kindRedis, version: versionOf(ctx, f.programs.redis)}
+	if f.programs.redis == "" {
+		f.redis.kind, f.redis.version = kindMiniredis, version.String()
+		f.embedded = &embeddedRedis{address: f.redis.address}
+	}
+}
+
+func (f *Fleet) startSmaran() error {
+	settings := goLimits(serviceMemoryMiB)
+	for key, value := range map[string]string{
+		"LISTEN": f.smaran.address, "ADMIN_LISTEN": f.smaran.admin,
+		"BACKEND":                f.cfg.Backend,
+		"ALLOW_BACKEND_OVERRIDE": strconv.FormatBool(f.cfg.Override),
+		"ENDPOINTS_FILE":         f.dir.endpointsFile(),
+		"MESH_URL":               baseURL(f.mesh.address),
+		"MESH_POLICY":            f.cfg.meshPolicy(),
+		"RING_SIZE":              strconv.FormatUint(f.cfg.RingSize, 10),
+		"REDIS_ADDR":             f.redis.address,
+		"TOKEN_KEYS":             f.tokenKey,
+		"SESSION_MODE":           f.cfg.SessionMode,
+		"SHUTDOWN_GRACE":         f.cfg.Grace.String(),
+		"SEED":                   f.seedOf(0),
+		"LOG_LEVEL":              f.cfg.LogLevel,
+	} {
+		settings[smaranPrefix+key] = value
+	}
+	if f.cfg.RedisTTL > 0 {
+		settings[smaranPrefix+"REDIS_TTL"] = f.cfg.RedisTTL.String()
+	}
+	spec := proc.Spec{
+		Path: f.programs.smaran,
+		Env:  f.environ.with(settings).overridden(smaranPrefix, f.cfg.Env),
+		Log:  f.dir.log("smaran"),
+	}
+	return f.start(&f.smaran, "smaran", spec, answers200(probeClient(), "http://"+f.smaran.admin+readyPath))
+}
+
+func (f *Fleet) startMesh() error {
+	path := readyPath
+	spec := proc.Spec{
+		Path: f.programs.mesh,
+		Args: []string{
+			"--listen", f.mesh.address, "--admin", f.mesh.admin,
+			"--endpoints", f.dir.endpointsFile(),
+			"--policy", f.cfg.meshPolicy(), "--ring-size", strconv.FormatUint(f.cfg.RingSize, 10),
+		},
+		Env: f.environ.with(goLimits(serviceMemoryMiB)).overridden(meshPrefix, f.cfg.Env),
+		Log: f.dir.log("mesh"),
+	}
+	return f.start(&f.mesh, "mesh", spec, answers200(probeClient(), "http://"+f.mesh.admin+path))
+}
+
+// redisUp returns once Redis answers.
+func (f *Fleet) redisUp(ctx context.Context) error {
+	if f.embedded != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.down {
+			return ErrClosed
+		}
+		return f.embedded.up()
+	}
+	host, port, err := net.SplitHostPort(f.redis.address)
+	if err != nil {
+		return fmt.Errorf("%w: redis: %w", ErrAddress, err)
+	}
+	dir := filepath.Join(f.dir.path, "redis")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("redis: %w", err)
+	}
+	spec := proc.Spec{
+		Path: f.programs.redis,
+		Args: []string{"--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", dir},
+		Env:  f.environ, Log: f.dir.log("redis"), Foreign: true,
+	}
+	if err := f.start(&f.redis, "redis", spec, answersPing(f.redis.address)); err != nil {
+		return err
+	}
+	return f.board.await(ctx, func() (bool, error) { return f.redis.member.serving(0) })
+}
+
+// redisDown returns once nothing answers at its address any more.
+func (f *Fleet) redisDown(ctx context.Context) error {
+	if f.embedded != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.embedded.down()
+		return nil
+	}
+	m := f.redis.member
+	m.stop(atOnce)
+	return f.board.await(ctx, func() (bool, error) { return m.look().phase == ended, nil })
+}
+
+// redisKept is whether Redis is up, or is being started anew after it died.
+func (f *Fleet) redisKept() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.embedded != nil {
+		return f.embedded.server != nil
+	}
+	return !f.redis.member.look().stopping
+}
+
+// leaseRegister is the Redis in which pods keep their leases; only one backend reads them.
+func (f *Fleet) leaseRegister() string {
+	if f.cfg.Backend == "redis" || f.cfg.Override {
+		return f.redis.address
+	}
+	return ""
+}
+
+// seedOf gives every process a seed of its own; "" where nothing was asked to repeat.
+func (f *Fleet) seedOf(number int) string {
+	if f.cfg.Seed == 0 {
+		return ""
+	}
+	return strconv.FormatUint(f.cfg.Seed+uint64(number), 10)
+}
+
+// newTokenKey is a key that seals session tokens, so that they outlast the coordinator's restart. It lives as long as the fleet.
+func newTokenKey() (string, error) {
+	key := make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return "", fmt.Errorf("token key: %w", err)
+	}
+	return "fleet:" + base64.StdEncoding.EncodeToString(key), nil
+}

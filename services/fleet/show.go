@@ -1,0 +1,185 @@
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
+	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
+	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+const (
+	// askTimeout is how long ps waits for a pod; a frozen one does not answer.
+	askTimeout = 500 * time.Millisecond
+	// notices shown by ps.
+	shownNotices = 5
+)
+
+type psCmd struct {
+	target
+	JSON bool `help:"Print one line of JSON, a fleet.v1 StatusResponse."`
+}
+
+func (c *psCmd) Run(s *invocation) error {
+	res, err := c.client().Status(s, connect.NewRequest(&fleetv1.StatusRequest{}))
+	if err != nil {
+		return c.explain(err)
+	}
+	if c.JSON {
+		return writeJSON(s.stdout, res.Msg)
+	}
+	return list(s.stdout, res.Msg, askPods(s, res.Msg.GetPods()))
+}
+
+// writeJSON prints one line. protojson alone puts spaces at random.
+func writeJSON(w io.Writer, m proto.Message) error {
+	b, err := protojson.MarshalOptions{EmitDefaultValues: true}.Marshal(m)
+	if err != nil {
+		return err
+	}
+	var line bytes.Buffer
+	if err := json.Compact(&line, b); err != nil {
+		return err
+	}
+	line.WriteByte('\n')
+	_, err = line.WriteTo(w)
+	return err
+}
+
+// askPods asks every pod for its load, at the same time; nil where one does not answer.
+func askPods(ctx context.Context, pods []*fleetv1.Pod) []*jarvisv1.StatusResponse {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	out := make([]*jarvisv1.StatusResponse, len(pods))
+	var group errgroup.Group
+	for i, p := range pods {
+		group.Go(func() error {
+			res, err := jarvisv1connect.NewJarvisServiceClient(client, "http://"+p.GetAddress()).
+				Status(ctx, connect.NewRequest(&jarvisv1.StatusRequest{}))
+			if err == nil {
+				out[i] = res.Msg
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // never fails
+	return out
+}
+
+func list(w io.Writer, s *fleetv1.StatusResponse, load []*jarvisv1.StatusResponse) error {
+	health := map[string]string{}
+	current := latest(s)
+	for _, e := range current.GetEndpoints() {
+		health[e.GetPod()] = e.GetHealth()
+	}
+	pods := newTable("POD", "PHASE", "ENDPOINT", "PID", "ADDRESS", "RESTARTS", "SESSIONS", "CALLS", "UP")
+	for i, p := range s.GetPods() {
+		sessions, calls := "-", "-"
+		if l := load[i]; l != nil {
+			sessions, calls = strconv.Itoa(int(l.GetSessions())), strconv.Itoa(int(l.GetCalls()))
+		}
+		pods.AppendRow(table.Row{p.GetName(), phaseName(p.GetPhase()), dash(health[p.GetName()]), pid(p.GetPid()), p.GetAddress(),
+			p.GetRestarts(), sessions, calls, time.Since(p.GetStarted().AsTime()).Round(time.Second)})
+	}
+	rest := newTable("PROCESS", "KIND", "STATE", "PID", "ADDRESS", "ADMIN", "VERSION")
+	for _, p := range s.GetProcesses() {
+		state := "running"
+		if !p.GetRunning() {
+			state = "down"
+		}
+		rest.AppendRow(table.Row{p.GetName(), p.GetKind(), state, pid(p.GetPid()), p.GetAddress(), dash(p.GetAdmin()), p.GetVersion()})
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "backend %s, mesh %s (ring size %d), sessions %s, endpoints version %d\n\n",
+		s.GetBackend(), s.GetPolicy(), s.GetRingSize(), s.GetSessionMode(), current.GetVersion())
+	b.WriteString(pods.Render() + "\n\n" + rest.Render() + "\n")
+	notices := s.GetNotices()
+	for i, n := range notices[max(0, len(notices)-shownNotices):] {
+		if i == 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "%s  %s\n", n.GetTime().AsTime().Local().Format(time.TimeOnly), n.GetText())
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func newTable(header ...any) table.Writer {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Options = table.OptionsNoBordersAndSeparators
+	t.AppendHeader(table.Row(header))
+	return t
+}
+
+func latest(s *fleetv1.StatusResponse) *fleetv1.Endpoints {
+	history := s.GetHistory()
+	if len(history) == 0 {
+		return nil
+	}
+	return history[len(history)-1]
+}
+
+func phaseName(p fleetv1.PodPhase) string {
+	return strings.ToLower(strings.TrimPrefix(p.String(), "POD_PHASE_"))
+}
+
+func pid(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// banner says what runs and what to do with it.
+func banner(w io.Writer, s *fleetv1.StatusResponse) error {
+	control := ""
+	kinds := map[string]string{}
+	for _, p := range s.GetProcesses() {
+		kinds[p.GetName()] = p.GetKind()
+		if p.GetName() == FleetProcess && p.GetAddress() != DefaultControl {
+			control = " --control " + p.GetAddress()
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%d pods behind smaran: backend %s, mesh %s (%s), redis %s\n\n",
+		len(s.GetPods()), s.GetBackend(), s.GetPolicy(), kinds["mesh"], kinds["redis"])
+	fmt.Fprintf(&b, "  smaran  %s\n  mesh    %s\n", s.GetSmaranUrl(), s.GetMeshUrl())
+	for _, p := range s.GetPods() {
+		fmt.Fprintf(&b, "  %-8s http://%s\n", p.GetName(), p.GetAddress())
+	}
+	fmt.Fprintf(&b, "\nask it, twice with one session: cold, then warm\n")
+	fmt.Fprintf(&b, "  curl -H '%s: demo-1' %s%s\n", strings.ToLower(session.Header), s.GetSmaranUrl(), wire.PathInference)
+	fmt.Fprintf(&b, "  curl %s%s\n", s.GetSmaranUrl(), wire.PathFleet)
+	fmt.Fprintf(&b, "\nfrom another shell\n")
+	for _, verb := range []string{"ps", "scale 5", "kill", "rollout", "redis down", "smaran kill", "down"} {
+		fmt.Fprintf(&b, "  fleet %s%s\n", verb, control)
+	}
+	b.WriteString("\nCtrl-C ends it all\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
