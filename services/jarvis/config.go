@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/smaran-v2/smaran/services/jarvis/call"
@@ -58,12 +59,12 @@ type Config struct {
 // maxWeightsMB keeps a slip of the pen from asking for more than any machine has: 1 TiB.
 const maxWeightsMB = 1 << 20
 
-// Validate reports everything that is out of range.
+// Validate reports everything that is out of range, on one line.
 func (c *Config) Validate() error {
-	var errs []error
+	var wrong []string
 	want := func(ok bool, format string, args ...any) {
 		if !ok {
-			errs = append(errs, fmt.Errorf(format, args...))
+			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
 	want(c.WeightsMB >= 0 && c.WeightsMB <= maxWeightsMB, "WEIGHTS_MB is %d, expected 0 to %d", c.WeightsMB, maxWeightsMB)
@@ -78,9 +79,12 @@ func (c *Config) Validate() error {
 		want(err == nil, "ADDRESS is %q, expected ip:port, such as 10.0.0.1:8080", c.Address)
 	}
 	if err := c.timings().Validate(); err != nil {
-		errs = append(errs, err)
+		wrong = append(wrong, err.Error())
 	}
-	return errors.Join(errs...)
+	if len(wrong) > 0 {
+		return errors.New(strings.Join(wrong, "; "))
+	}
+	return nil
 }
 
 func (c *Config) timings() model.Timings {
