@@ -1,0 +1,309 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/jonboulle/clockwork"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
+	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
+	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/smaran/backend"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+// Options of a Service. All are needed but RequestTimeout, where 0 means none.
+type Options struct {
+	Backends *backend.Set
+	// Backend is the one that is used unless a request names another, which AllowOverride permits.
+	Backend       backend.Name
+	AllowOverride bool
+	Endpoints     backend.Endpoints
+	// RequestTimeout bounds an operation, both tries together. Event streams have no bound.
+	RequestTimeout time.Duration
+
+	Tracer     trace.TracerProvider
+	Propagator propagation.TextMapPropagator
+	Metrics    prometheus.Registerer
+	Clock      clockwork.Clock
+	Log        *slog.Logger
+}
+
+// Service carries operations to pods. It is safe for concurrent use.
+type Service struct {
+	options   Options
+	upstreams *upstreams
+	calls     *calls
+	metrics   *metrics
+}
+
+// New returns a Service. It fails with backend.ErrUnknown or backend.ErrUnconfigured if Options.Backend is not in Backends.
+func New(o Options) (*Service, error) {
+	if _, err := o.Backends.Get(o.Backend); err != nil {
+		return nil, err
+	}
+	u, err := newUpstreams(o.Tracer, o.Propagator)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newCalls()
+	if err != nil {
+		return nil, err
+	}
+	return &Service{options: o, upstreams: u, calls: c, metrics: newMetrics(o.Metrics)}, nil
+}
+
+// Close gives up the connections to pods that are idle. Call it after the last operation.
+func (s *Service) Close() { s.upstreams.close() }
+
+// Incoming is what an edge knows of a request besides its message. The session is in the context.
+type Incoming struct {
+	// Header is the client's.
+	Header http.Header
+	// lostPod makes it a redial.
+	lostPod string
+}
+
+// Reply is what an edge adds to a response.
+type Reply struct {
+	Header http.Header
+}
+
+// Infer asks the session's pod for an answer. Every error of Service's methods is an *Error, or a *session.Error.
+func (s *Service) Infer(ctx context.Context, in Incoming, m *smaranv1.InferRequest) (*smaranv1.InferResponse, Reply, error) {
+	res, routing, reply, err := exchange(ctx, s, in, &jarvisv1.InferRequest{
+		Prompt: m.GetPrompt(), LastTurn: m.GetLastTurn(), LastChecksum: m.GetLastChecksum(),
+	}, jarvisv1connect.JarvisServiceClient.Infer)
+	if err != nil {
+		return nil, reply, err
+	}
+	return &smaranv1.InferResponse{
+		Text: res.GetText(), Served: res.GetServed(), Routing: routing, Compute: res.GetCompute(), Spoken: res.GetSpoken(),
+	}, reply, nil
+}
+
+// PlaceCall has a pod answer an SDP offer, and remembers where the call is for Watch.
+func (s *Service) PlaceCall(ctx context.Context, in Incoming, m *smaranv1.PlaceCallRequest) (*smaranv1.PlaceCallResponse, Reply, error) {
+	id, err := need(ctx)
+	if err != nil {
+		return nil, Reply{}, err
+	}
+	in.lostPod = m.GetLostPod()
+	res, routing, reply, err := exchange(ctx, s, in, &jarvisv1.OfferRequest{Sdp: m.GetSdp()}, jarvisv1connect.JarvisServiceClient.Offer)
+	if err != nil {
+		return nil, reply, err
+	}
+	s.calls.placed(id, res.GetServed())
+	return &smaranv1.PlaceCallResponse{Sdp: res.GetSdp(), Etag: res.GetEtag(), Served: res.GetServed(), Routing: routing}, reply, nil
+}
+
+// TrickleCall adds candidates to a call.
+func (s *Service) TrickleCall(ctx context.Context, in Incoming, m *smaranv1.TrickleCallRequest) (*smaranv1.TrickleCallResponse, Reply, error) {
+	if _, err := need(ctx); err != nil {
+		return nil, Reply{}, err
+	}
+	res, _, reply, err := exchange(ctx, s, in, &jarvisv1.TrickleRequest{SdpFragment: m.GetSdpFragment(), IfMatch: m.GetIfMatch()},
+		jarvisv1connect.JarvisServiceClient.Trickle)
+	if err != nil {
+		return nil, reply, err
+	}
+	return &smaranv1.TrickleCallResponse{Served: res.GetServed()}, reply, nil
+}
+
+// EndCall hangs up.
+func (s *Service) EndCall(ctx context.Context, in Incoming, _ *smaranv1.EndCallRequest) (*smaranv1.EndCallResponse, Reply, error) {
+	id, err := need(ctx)
+	if err != nil {
+		return nil, Reply{}, err
+	}
+	res, _, reply, err := exchange(ctx, s, in, &jarvisv1.HangupRequest{}, jarvisv1connect.JarvisServiceClient.Hangup)
+	if err != nil {
+		return nil, reply, err
+	}
+	s.calls.ended(id, res.GetServed().GetIncarnation())
+	return &smaranv1.EndCallResponse{Served: res.GetServed()}, reply, nil
+}
+
+// ControlCall sends a control message to a call.
+func (s *Service) ControlCall(ctx context.Context, in Incoming, m *smaranv1.ControlCallRequest) (*smaranv1.ControlCallResponse, Reply, error) {
+	if _, err := need(ctx); err != nil {
+		return nil, Reply{}, err
+	}
+	control := m.GetControl()
+	if control.GetMessage() == nil {
+		return nil, Reply{}, failed(wire.CodeBadRequest, nil, `no control message: expected mute or say, such as {"mute":{"muted":true}}`)
+	}
+	res, _, reply, err := exchange(ctx, s, in, control, jarvisv1connect.JarvisServiceClient.Control)
+	if err != nil {
+		return nil, reply, err
+	}
+	return &smaranv1.ControlCallResponse{Served: res.GetServed()}, reply, nil
+}
+
+// CreateSession mints a session.
+func (s *Service) CreateSession(context.Context) (*smaranv1.CreateSessionResponse, error) {
+	id, err := session.New()
+	if err != nil {
+		return nil, failed(wire.CodeInternal, err, "%v", err)
+	}
+	return &smaranv1.CreateSessionResponse{Session: string(id)}, nil
+}
+
+// need is the context's session. A call without one has no URL, so that it is needed under session.Lenient too.
+func need(ctx context.Context) (session.ID, error) {
+	if id, ok := session.FromContext(ctx); ok {
+		return id, nil
+	}
+	return session.FromHeader(http.Header{}) // the error that says what is missing
+}
+
+// choose is the request's backend.
+func (s *Service) choose(in Incoming) (backend.Name, backend.Backend, *Error) {
+	name := s.options.Backend
+	if wanted := in.Header.Get(wire.HeaderBackend); wanted != "" {
+		if !s.options.AllowOverride {
+			return "", nil, failed(wire.CodeOverrideForbidden, nil, "requests may not choose a backend here: leave %s out", wire.HeaderBackend)
+		}
+		name = backend.Name(wanted)
+	}
+	b, err := s.options.Backends.Get(name)
+	switch {
+	case errors.Is(err, backend.ErrUnknown):
+		return "", nil, failed(wire.CodeBackendUnknown, err, "%v", err)
+	case err != nil:
+		return "", nil, failed(wire.CodeBackendUnavailable, err, "%v", err)
+	}
+	return name, b, nil
+}
+
+// answer is a pod's response.
+type answer[T any] interface {
+	*T
+	GetServed() *jarvisv1.Served
+}
+
+// exchange carries one message to the target that the backend chooses, and once more if the backend says so and chooses another
+// target.
+func exchange[Req, Res any, A answer[Res]](ctx context.Context, s *Service, in Incoming, message *Req,
+	send func(jarvisv1connect.JarvisServiceClient, context.Context, *connect.Request[Req]) (*connect.Response[Res], error),
+) (A, *smaranv1.Routing, Reply, error) {
+	name, b, refused := s.choose(in)
+	if refused != nil {
+		return nil, nil, Reply{}, refused
+	}
+	if s.options.RequestTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.options.RequestTimeout)
+		defer cancel()
+	}
+	trip := s.newTrip(ctx, name, b, in)
+	for {
+		target, err := trip.route(ctx)
+		if err != nil {
+			return nil, nil, trip.reply(nil), err
+		}
+		req := connect.NewRequest(message)
+		for key, values := range target.Header {
+			req.Header()[key] = values
+		}
+		res, err := send(s.upstreams.client(target.BaseURL), ctx, req)
+		if err != nil {
+			if again, err := trip.failed(ctx, err); !again {
+				return nil, nil, trip.reply(nil), err
+			}
+			continue
+		}
+		served := A(res.Msg).GetServed()
+		trip.answered(ctx, served, res.Header())
+		return res.Msg, trip.routing(), trip.reply(served), nil
+	}
+}
+
+// trip is one operation's way to a pod.
+type trip struct {
+	service  *Service
+	name     backend.Name
+	backend  backend.Backend
+	request  backend.Request
+	target   backend.Target
+	decision time.Duration
+	// problem is the first try's, once a second one is made.
+	problem *Error
+	lesson  http.Header
+}
+
+func (s *Service) newTrip(ctx context.Context, name backend.Name, b backend.Backend, in Incoming) *trip {
+	id, _ := session.FromContext(ctx)
+	return &trip{
+		service: s, name: name, backend: b,
+		request: backend.Request{Session: id, LostPod: in.lostPod, Header: in.Header},
+		lesson:  http.Header{},
+	}
+}
+
+// route asks the backend. On a second try it fails with the first one's problem where there is nothing new to try.
+func (t *trip) route(ctx context.Context) (backend.Target, error) {
+	start := t.service.options.Clock.Now()
+	target, err := t.backend.Route(ctx, t.request)
+	took := t.service.options.Clock.Since(start)
+	t.decision += took
+	t.service.metrics.routed(t.name, took, target.Degraded)
+	switch {
+	case t.problem != nil && (err != nil || target.BaseURL == t.target.BaseURL && target.Epoch == t.target.Epoch):
+		return backend.Target{}, t.problem
+	case err != nil:
+		return backend.Target{}, notRouted(err)
+	}
+	t.target = target
+	return target, nil
+}
+
+// failed learns from an error and reports whether to route again; else it returns what to tell the caller.
+func (t *trip) failed(ctx context.Context, err error) (again bool, problem error) {
+	outcome, refused := judge(err)
+	lesson := t.learn(ctx, outcome)
+	if !lesson.Retry || t.problem != nil || ctx.Err() != nil {
+		return false, refused
+	}
+	t.service.metrics.retried(t.name)
+	t.problem = refused
+	t.request.Refused = &backend.Refusal{Target: t.target, Outcome: outcome}
+	return true, nil
+}
+
+func (t *trip) answered(ctx context.Context, served *jarvisv1.Served, h http.Header) {
+	t.learn(ctx, backend.Outcome{Result: backend.Answered, Epoch: served.GetEpoch(), Header: h})
+}
+
+func (t *trip) learn(ctx context.Context, o backend.Outcome) backend.Lesson {
+	lesson := t.backend.Learn(ctx, t.request, t.target, o)
+	for key, values := range lesson.Header {
+		t.lesson[key] = values
+	}
+	return lesson
+}
+
+func (t *trip) routing() *smaranv1.Routing {
+	return &smaranv1.Routing{Backend: string(t.name), Degraded: t.target.Degraded, Decision: durationpb.New(t.decision)}
+}
+
+func (t *trip) reply(served *jarvisv1.Served) Reply {
+	h := t.lesson
+	h.Set(wire.HeaderBackend, string(t.name))
+	if t.target.Degraded {
+		h.Set(wire.HeaderDegraded, fmt.Sprint(true))
+	}
+	servedHeaders(h, served)
+	return Reply{Header: h}
+}

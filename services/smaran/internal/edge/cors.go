@@ -1,0 +1,38 @@
+package edge
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/go-chi/cors"
+
+	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+// preflightAge is how long a browser may remember that it was allowed, in seconds.
+const preflightAge = 600
+
+// crossOrigin lets pages of other origins call, and read what a call needs: RFC 9725 section 4.2 wants Location and ETag exposed.
+// Cookies go along only where the origins are listed. Without origins no page may.
+func crossOrigin(origins []string) func(http.Handler) http.Handler {
+	if len(origins) == 0 {
+		// The library would take that as any.
+		return func(next http.Handler) http.Handler { return next }
+	}
+	return cors.Handler(cors.Options{
+		AllowedOrigins: origins,
+		AllowedMethods: []string{http.MethodDelete, http.MethodGet, http.MethodPatch, http.MethodPost},
+		AllowedHeaders: []string{
+			"Content-Type", "If-Match", "Last-Event-ID", "Traceparent", "Tracestate", "Connect-Protocol-Version", "Connect-Timeout-Ms",
+			session.Header, wire.HeaderBackend, wire.HeaderLostPod, wire.HeaderStateful,
+		},
+		ExposedHeaders: []string{
+			"Location", "ETag", wire.HeaderAcceptPatch, wire.HeaderRetryAfter,
+			session.Header, wire.HeaderBackend, wire.HeaderDegraded, wire.HeaderStateful,
+			wire.HeaderPod, wire.HeaderIncarnation, wire.HeaderEpoch, wire.HeaderTurn, wire.HeaderChecksum, wire.HeaderCacheState,
+		},
+		AllowCredentials: !slices.Contains(origins, "*"),
+		MaxAge:           preflightAge,
+	})
+}

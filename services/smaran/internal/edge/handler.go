@@ -1,0 +1,160 @@
+package edge
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/jonboulle/clockwork"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
+	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/smaran/internal/core"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+// Options of the public API. All are needed.
+type Options struct {
+	Service     *core.Service
+	SessionMode session.Policy
+	// MaxBody bounds a request's body, in bytes.
+	MaxBody int64
+	// Origins may call from a browser; "*" is any, without cookies.
+	Origins []string
+
+	Tracer     trace.TracerProvider
+	Propagator propagation.TextMapPropagator
+	Metrics    prometheus.Registerer
+	Clock      clockwork.Clock
+	Log        *slog.Logger
+}
+
+type handler struct {
+	options Options
+	metrics *metrics
+}
+
+// New serves the public API.
+func New(o Options) (http.Handler, error) {
+	h := &handler{options: o, metrics: newMetrics(o.Metrics)}
+	router := chi.NewRouter()
+	router.Use(h.measured, h.recovered, crossOrigin(o.Origins))
+	router.NotFound(notFound)
+	router.MethodNotAllowed(methodNotAllowed(router))
+
+	router.Group(func(r chi.Router) {
+		r.Use(session.Middleware(o.SessionMode, func(w http.ResponseWriter, _ *http.Request, err error) { writeProblem(w, err) }))
+		r.Get(wire.PathInference, h.inference)
+		r.Post(wire.PathInference, h.inference)
+		r.Post(wire.PathCalls, h.placeCall)
+	})
+	router.Route(wire.PathCalls+"/{session}", func(r chi.Router) {
+		r.Use(sessionOfPath)
+		r.Patch("/", h.trickleCall)
+		r.Delete("/", h.endCall)
+		r.Options("/", describeCall)
+		r.Get("/events", h.events)
+		r.Post("/control", h.controlCall)
+	})
+	router.Options(wire.PathCalls, describeCalls)
+	router.Post(wire.PathSessions, h.createSession)
+	router.Get(wire.PathFleet, h.fleet)
+
+	if err := h.mountRPC(router); err != nil {
+		return nil, err
+	}
+	return otelhttp.NewHandler(router, "smaran", otelhttp.WithTracerProvider(o.Tracer), otelhttp.WithPropagators(o.Propagator),
+		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method + " " + spanPath(r.URL.Path) })), nil
+}
+
+// spanPath is a path without the session, which would make every span's name its own.
+func spanPath(path string) string {
+	rest, found := strings.CutPrefix(path, wire.PathCalls+"/")
+	if !found {
+		return path
+	}
+	_, action, _ := strings.Cut(rest, "/")
+	return strings.TrimSuffix(wire.PathCalls+"/{session}/"+action, "/")
+}
+
+func (h *handler) createSession(w http.ResponseWriter, r *http.Request) {
+	res, err := h.options.Service.CreateSession(r.Context())
+	if err != nil {
+		writeProblem(w, err)
+		return
+	}
+	w.Header().Set(session.Header, res.GetSession())
+	writeJSON(w, http.StatusCreated, res)
+}
+
+// fleet lists the pods, and their sessions with ?sessions=true.
+func (h *handler) fleet(w http.ResponseWriter, r *http.Request) {
+	req := new(smaranv1.GetFleetRequest)
+	if text := r.URL.Query().Get("sessions"); text != "" {
+		include, err := strconv.ParseBool(text)
+		if err != nil {
+			writeProblem(w, bad(wire.CodeBadRequest, "sessions is neither true nor false", strconv.Quote(text), "true or false", "sessions=true"))
+			return
+		}
+		req.IncludeSessions = include
+	}
+	res, err := h.options.Service.Fleet(r.Context(), req)
+	if err != nil {
+		writeProblem(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, res)
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	paths := []string{wire.PathInference, wire.PathSessions, wire.PathCalls, wire.PathFleet}
+	wire.Problem{
+		Status: http.StatusNotFound, Code: wire.CodeNotFound, Detail: "there is nothing at this path",
+		Received: r.URL.Path, Expected: strings.Join(paths, ", "),
+	}.Write(w)
+}
+
+func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var allowed []string
+		for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodOptions, http.MethodPatch, http.MethodPost} {
+			if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+				allowed = append(allowed, method)
+			}
+		}
+		allow := strings.Join(allowed, ", ")
+		w.Header().Set("Allow", allow)
+		wire.Problem{
+			Status: http.StatusMethodNotAllowed, Code: wire.CodeMethodNotAllowed, Detail: "the path has no such method",
+			Received: r.Method, Expected: allow,
+		}.Write(w)
+	}
+}
+
+// recovered answers for a handler that panicked, and logs it. http.ErrAbortHandler goes on to the server.
+func (h *handler) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			cause := recover()
+			if cause == nil {
+				return
+			}
+			if cause == http.ErrAbortHandler { //nolint:errorlint // the server compares it so
+				panic(cause)
+			}
+			h.options.Log.ErrorContext(r.Context(), "handler panicked", "path", r.URL.Path, "panic", fmt.Sprint(cause))
+			wire.Problem{Status: http.StatusInternalServerError, Code: wire.CodeInternal, Detail: "an error in smaran itself; its log says more"}.Write(w)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isRPC reports whether a route's pattern is a Connect service's.
+func isRPC(pattern string) bool { return strings.HasSuffix(pattern, "/*") }

@@ -1,0 +1,58 @@
+package edge
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
+	"github.com/smaran-v2/smaran/services/smaran/internal/core"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+const exampleQuestion = `{"prompt":"hello"}`
+
+// inference is GET and POST /inference. The question is the query's prompt, last_turn and last_checksum, or a JSON InferRequest as
+// the body; the answer is a JSON InferResponse, whose served is repeated in headers.
+func (h *handler) inference(w http.ResponseWriter, r *http.Request) {
+	question, err := h.question(w, r)
+	if err != nil {
+		writeProblem(w, err)
+		return
+	}
+	res, reply, err := h.options.Service.Infer(r.Context(), core.Incoming{Header: r.Header}, question)
+	addHeaders(w.Header(), reply.Header)
+	if err != nil {
+		writeProblem(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, res)
+}
+
+func (h *handler) question(w http.ResponseWriter, r *http.Request) (*smaranv1.InferRequest, error) {
+	question := new(smaranv1.InferRequest)
+	empty, err := h.readJSON(w, r, question, exampleQuestion)
+	if err != nil {
+		return nil, err
+	}
+	query := r.URL.Query()
+	if empty {
+		return fromQuery(query)
+	}
+	if query.Has("prompt") {
+		return nil, bad(wire.CodeBadRequest, "a prompt in the query and a body", "both", "one of them", exampleQuestion)
+	}
+	return question, nil
+}
+
+func fromQuery(query url.Values) (*smaranv1.InferRequest, error) {
+	question := &smaranv1.InferRequest{Prompt: query.Get("prompt"), LastChecksum: query.Get("last_checksum")}
+	if text := query.Get("last_turn"); text != "" {
+		turn, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return nil, bad(wire.CodeBadRequest, "last_turn is no number", strconv.Quote(text), "a whole number, 0 or more", "last_turn=3")
+		}
+		question.LastTurn = turn
+	}
+	return question, nil
+}
