@@ -14,6 +14,7 @@ import (
 	"github.com/jonboulle/clockwork"
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/transport/v4/stdnet"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/smaran-v2/smaran/services/jarvis/audio"
@@ -82,9 +83,15 @@ func NewAPI(o APIOptions) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
+	network, err := stdnet.NewNet() // else each call would list the machine's interfaces anew
+	if err != nil {
+		return nil, fmt.Errorf("list network interfaces: %w", err)
+	}
+	s := settings(o)
+	s.SetNet(network)
 	lag := newLag()
 	return &API{
-		webrtc: webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings(o)),
+		webrtc: webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(s),
 			webrtc.WithInterceptorRegistry(new(interceptor.Registry))),
 		certs: []webrtc.Certificate{*cert}, clock: o.Clock, log: o.Log, lag: lag,
 		wheel:  pace.NewWheel(pace.Options{Interval: audio.FrameDuration, Clock: o.Clock, OnTick: lag.record}),

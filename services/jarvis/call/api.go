@@ -10,6 +10,7 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/interceptor"
+	"github.com/pion/transport/v4/stdnet"
 	"github.com/pion/webrtc/v4"
 
 	"github.com/smaran-v2/smaran/services/jarvis/call/media"
@@ -47,7 +48,12 @@ func newAPI(cfg Config) (ice.UDPMux, *webrtc.API, []webrtc.Certificate, error) {
 		return nil, nil, nil, err
 	}
 
+	network, err := stdnet.NewNet() // else each call would list the machine's interfaces anew
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("list network interfaces: %w", err)
+	}
 	var s webrtc.SettingEngine
+	s.SetNet(network)
 	s.LoggerFactory = pionlog.New(cfg.Log)
 	s.SetLite(cfg.ICELite)
 	s.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
