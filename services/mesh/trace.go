@@ -1,0 +1,55 @@
+package mesh
+
+import (
+	"net/http"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/smaran-v2/smaran/services/session"
+)
+
+// tracing makes the mesh's own span of a request.
+type tracing struct {
+	tracer     trace.Tracer
+	propagator propagation.TextMapPropagator
+}
+
+func newTracing(provider trace.TracerProvider, propagator propagation.TextMapPropagator) *tracing {
+	if propagator == nil {
+		propagator = propagation.TraceContext{}
+	}
+	return &tracing{tracer: provider.Tracer("github.com/smaran-v2/smaran/services/mesh"), propagator: propagator}
+}
+
+// start begins a span under that of the request and returns the headers that put the pod's spans under it.
+func (t *tracing) start(r *http.Request) (trace.Span, []field) {
+	ctx := t.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	ctx, span := t.tracer.Start(ctx, "mesh "+r.Method, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+		attribute.String("http.request.method", r.Method),
+		attribute.String("url.path", r.URL.Path),
+	))
+	if id, err := session.FromHeader(r.Header); err == nil {
+		span.SetAttributes(attribute.String("session.id", string(id)))
+	}
+	carrier := http.Header{}
+	t.propagator.Inject(ctx, propagation.HeaderCarrier(carrier))
+	var set []field
+	for name, values := range carrier {
+		set = append(set, field{name, first(values)})
+	}
+	return span, set
+}
+
+func finishSpan(span trace.Span, status int, t *target) {
+	span.SetAttributes(attribute.Int("http.response.status_code", status))
+	if t != nil {
+		span.SetAttributes(attribute.String("server.address", t.Address), attribute.String("jarvis.pod", t.Pod))
+	}
+	if status == 0 || status >= http.StatusInternalServerError {
+		span.SetStatus(codes.Error, http.StatusText(status))
+	}
+	span.End()
+}
