@@ -17,7 +17,7 @@ type Calls interface {
 	Hangup(id session.ID) error
 	Mute(id session.ID, muted bool) error
 	Say(id session.ID, text string, turn uint64) (spoken bool, err error)
-	Watch(ctx context.Context, id session.ID, send func(*jarvisv1.WatchResponse) error) error
+	Watcher(id session.ID) (watch func(ctx context.Context, send func(*jarvisv1.WatchResponse) error) error, err error)
 
 	Holds(id session.ID) bool
 	Count() int

@@ -115,19 +115,21 @@ func (f *fakeCalls) Say(id session.ID, text string, turn uint64) (bool, error) {
 	return !f.muted[id], nil
 }
 
-func (f *fakeCalls) Watch(ctx context.Context, id session.ID, send func(*jarvisv1.WatchResponse) error) error {
+func (f *fakeCalls) Watcher(id session.ID) (func(context.Context, func(*jarvisv1.WatchResponse) error) error, error) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	done, ok := f.held[id]
-	f.mu.Unlock()
 	if !ok {
-		return call.ErrNotHeld
+		return nil, call.ErrNotHeld
 	}
-	select {
-	case <-done:
-		return send(&jarvisv1.WatchResponse{Event: &jarvisv1.WatchResponse_Ended{Ended: &jarvisv1.Ended{Reason: call.ReasonHangup}}})
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return func(ctx context.Context, send func(*jarvisv1.WatchResponse) error) error {
+		select {
+		case <-done:
+			return send(&jarvisv1.WatchResponse{Event: &jarvisv1.WatchResponse_Ended{Ended: &jarvisv1.Ended{Reason: call.ReasonHangup}}})
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}, nil
 }
 
 func (f *fakeCalls) Holds(id session.ID) bool {

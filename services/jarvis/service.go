@@ -89,11 +89,16 @@ func (s *service) control(id session.ID, msg *jarvisv1.ControlRequest) error {
 
 func (s *service) Watch(ctx context.Context, req *connect.Request[jarvisv1.WatchRequest], stream *connect.ServerStream[jarvisv1.WatchResponse]) error {
 	_, err := s.withCall(ctx, req.Header(), func(id session.ID) error {
+		// Found first: a call that ends while the pod event is sent has ended, and was not elsewhere.
+		watch, err := s.pod.calls.Watcher(id)
+		if err != nil {
+			return err
+		}
 		first := &jarvisv1.WatchResponse{Event: &jarvisv1.WatchResponse_Pod{Pod: &jarvisv1.PodEvent{Served: s.pod.served(id)}}}
 		if err := stream.Send(first); err != nil {
 			return err
 		}
-		return s.pod.calls.Watch(ctx, id, stream.Send)
+		return watch(ctx, stream.Send)
 	})
 	return err
 }

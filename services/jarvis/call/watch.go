@@ -15,10 +15,26 @@ import (
 //
 // Errors: ErrNotHeld, ErrClosed (the pod is going, and Ended was not sent), ctx's, or send's.
 func (m *Manager) Watch(ctx context.Context, id session.ID, send func(*jarvisv1.WatchResponse) error) error {
-	c, err := m.find(id)
+	watch, err := m.Watcher(id)
 	if err != nil {
 		return err
 	}
+	return watch(ctx, send)
+}
+
+// Watcher is Watch in two steps, for who has something to send in between: what the function reports is about the call that
+// the session has now, also if that ends before the function is called. It fails with ErrNotHeld.
+func (m *Manager) Watcher(id session.ID) (func(ctx context.Context, send func(*jarvisv1.WatchResponse) error) error, error) {
+	c, err := m.find(id)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, send func(*jarvisv1.WatchResponse) error) error {
+		return m.watch(ctx, c, send)
+	}, nil
+}
+
+func (m *Manager) watch(ctx context.Context, c *agent, send func(*jarvisv1.WatchResponse) error) error {
 	heartbeat := &jarvisv1.WatchResponse{Event: &jarvisv1.WatchResponse_Heartbeat{
 		Heartbeat: &jarvisv1.Heartbeat{Interval: durationpb.New(m.cfg.Heartbeat)}}}
 	tick := m.cfg.Clock.NewTicker(m.cfg.Heartbeat)
