@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
+	"github.com/smaran-v2/smaran/services/mesh"
+	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
 
 const (
@@ -50,7 +53,7 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	parser, err := kong.New(&cli{},
 		kong.Name("fleet"),
 		kong.Description("Runs smaran, the mesh, Redis and jarvis pods on this machine, a process each."),
-		kong.Vars{"control": address, "guard": proc.GuardVerb},
+		kong.Vars{"control": address, "guard": proc.GuardVerb, "backends": list(backend.Names()), "policies": list(mesh.Policies())},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -69,6 +72,14 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return fmt.Errorf("%w; fleet --help shows what there is", err)
 	}
 	return command.Run(&invocation{ctx, environ, stdout, stderr})
+}
+
+func list[T ~string](names []T) string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = string(n)
+	}
+	return strings.Join(out, ", ")
 }
 
 type guardCmd struct {

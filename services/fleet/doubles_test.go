@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -22,6 +21,8 @@ import (
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
 	"github.com/smaran-v2/smaran/services/fleet"
 	"github.com/smaran-v2/smaran/services/internal/run"
+	"github.com/smaran-v2/smaran/services/mesh"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // Files beside the programs that make a double misbehave from its next start on.
@@ -68,20 +69,20 @@ func smaranDouble(ctx context.Context, _, environ []string, _, _ io.Writer) erro
 }
 
 func meshDouble(ctx context.Context, args, environ []string, _, _ io.Writer) error {
-	flags := flag.NewFlagSet("mesh", flag.ContinueOnError)
-	listen, admin := flags.String("listen", "", ""), flags.String("admin", "", "")
-	for _, name := range []string{"endpoints", "policy", "ring-size"} {
-		flags.String(name, "", "")
-	}
-	if err := flags.Parse(args); err != nil {
+	options, err := mesh.Parse(args, environ, io.Discard)
+	if err != nil {
 		return err
 	}
-	return serveDouble(ctx, environ, *listen, *admin, http.NotFoundHandler())
+	return serveDouble(ctx, environ, options.Listen, options.Admin, http.NotFoundHandler())
 }
 
 func jarvisDouble(ctx context.Context, _, environ []string, _, _ io.Writer) error {
-	_, handler := jarvisv1connect.NewJarvisServiceHandler(statusDouble{})
-	return serveDouble(ctx, environ, lookup(environ, "JARVIS_LISTEN"), lookup(environ, "JARVIS_ADMIN_LISTEN"), handler)
+	mux := http.NewServeMux()
+	mux.Handle(jarvisv1connect.NewJarvisServiceHandler(statusDouble{}))
+	mux.HandleFunc("GET "+wire.PathInference, func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(lookup(environ, "JARVIS_POD"))
+	})
+	return serveDouble(ctx, environ, lookup(environ, "JARVIS_LISTEN"), lookup(environ, "JARVIS_ADMIN_LISTEN"), mux)
 }
 
 type statusDouble struct {

@@ -37,6 +37,10 @@ type Fleet struct {
 	environ  environment // that children inherit
 	tokenKey string
 
+	// What the mesh runs as, checked before anything starts.
+	meshProcess proc.Spec
+	meshProbe   probe
+
 	dir     *runDir
 	layout  *layout
 	ledger  *ledger
@@ -90,7 +94,7 @@ func New(ctx context.Context, cfg Config, o Options) (*Fleet, error) {
 		turn:    make(chan struct{}, 1),
 		rng:     rand.New(rand.NewPCG(seed, 0)),
 		closed:  make(chan struct{}),
-		notices: &notices{clock: o.Clock, log: o.Log},
+		notices: &notices{clock: o.Clock, log: o.Log}, tokenKey: newTokenKey(),
 	}
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	f.background = func(run func(context.Context)) { f.running.Go(func() { run(life) }) }
@@ -104,9 +108,6 @@ func New(ctx context.Context, cfg Config, o Options) (*Fleet, error) {
 
 func (f *Fleet) prepare(ctx context.Context, o Options) (err error) {
 	if f.programs, err = findPrograms(ctx, &f.cfg, o.Self, o.Environ); err != nil {
-		return err
-	}
-	if f.tokenKey, err = newTokenKey(); err != nil {
 		return err
 	}
 	if f.dir, err = newRunDir(f.cfg.Dir); err != nil {
@@ -129,6 +130,9 @@ func (f *Fleet) prepare(ctx context.Context, o Options) (err error) {
 		notices: f.notices, changed: f.board.announce,
 	}
 	f.describeServices(ctx, public)
+	if f.meshProcess, f.meshProbe, err = f.meshSpec(); err != nil {
+		return err
+	}
 	f.ledger, err = newLedger(f.dir.endpointsFile(), o.Clock, f.cfg.Batch, func(err error) {
 		if err != nil {
 			f.notices.add(slog.LevelError, err.Error())
@@ -151,7 +155,7 @@ func (f *Fleet) Start(ctx context.Context) error {
 	if err := f.redisUp(ctx); err != nil {
 		return err
 	}
-	if err := f.startMesh(); err != nil {
+	if err := f.start(&f.mesh, meshName, f.meshProcess, f.meshProbe); err != nil {
 		return err
 	}
 	if err := f.startSmaran(); err != nil {

@@ -130,14 +130,17 @@ func (h *harness) file(t *testing.T) endpoints.Set {
 	return set
 }
 
-// pids are all processes of the fleet but itself.
+// pids are all processes of the fleet but itself, which an embedded Redis runs in.
 func pids(s *fleetv1.StatusResponse) []int {
 	var out []int
 	for _, p := range s.GetPods() {
 		out = append(out, int(p.GetPid()))
 	}
+	var self int64
 	for _, p := range s.GetProcesses() {
-		if p.GetName() != fleet.FleetProcess && int(p.GetPid()) != os.Getpid() {
+		if p.GetName() == fleet.FleetProcess {
+			self = p.GetPid()
+		} else if p.GetPid() != self {
 			out = append(out, int(p.GetPid()))
 		}
 	}
@@ -167,18 +170,23 @@ func alive(t *testing.T, pid int) bool {
 	return s != "" && s != "Z" && s != "X"
 }
 
-func get(t *testing.T, url string, out any) {
+func get(t *testing.T, url string, out any, header ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	require.NoError(t, err)
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
 	req.Close = true
 	res, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	defer res.Body.Close()
-	require.Equal(t, http.StatusOK, res.StatusCode)
-	require.NoError(t, json.NewDecoder(res.Body).Decode(out))
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, res.StatusCode, string(body))
+	require.NoError(t, json.Unmarshal(body, out), string(body))
 }
 
 // sortedAll takes the order of joining out of versions.

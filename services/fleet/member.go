@@ -287,8 +287,9 @@ func (l *life) terminate(ctx context.Context) {
 		l.notices.add(slog.LevelWarn, fmt.Sprintf("%s did not end within its grace and was killed", l.name))
 	case <-ctx.Done():
 		if l.look().frozen {
-			break // it would hear SIGTERM only when thawed
+			break // it would hear of nothing until thawed
 		}
+		l.process.Abandon()
 		select {
 		case <-done:
 			return

@@ -81,7 +81,7 @@ func (f *Fleet) launchPod(ctx context.Context) (*pod, error) {
 	return p, nil
 }
 
-func podName(number int) string { return "jarvis-" + strconv.Itoa(number) }
+func podName(number int) string { return jarvisName + "-" + strconv.Itoa(number) }
 
 // addPods starts n pods, a bounded number at a time, and returns once all are ready. Those that do not get ready stay and are
 // tried on, as a ReplicaSet's would.

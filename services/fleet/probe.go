@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // probe says whether a process serves: nil, or why not.
@@ -64,11 +63,30 @@ func answers200(client *http.Client, url string) probe {
 	}
 }
 
-// answersPing is a probe of Redis.
+// answersPing is a probe of Redis, by its inline command: a client library would dial, and log, more than once.
 func answersPing(address string) probe {
 	return func(ctx context.Context) error {
-		client := redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1})
-		defer client.Close()
-		return client.Ping(ctx).Err()
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		if deadline, ok := ctx.Deadline(); ok {
+			if err := conn.SetDeadline(deadline); err != nil {
+				return err
+			}
+		}
+		if _, err := io.WriteString(conn, "PING\r\n"); err != nil {
+			return err
+		}
+		const want = "+PONG\r\n"
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(conn, got); err != nil {
+			return err
+		}
+		if string(got) != want {
+			return fmt.Errorf("redis at %s answered PING by %q", address, got)
+		}
+		return nil
 	}
 }

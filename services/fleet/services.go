@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"net"
@@ -11,10 +10,17 @@ import (
 	"strconv"
 
 	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
+	"github.com/smaran-v2/smaran/services/smaran/backend"
+	"github.com/smaran-v2/smaran/services/smaran/token"
 	"github.com/smaran-v2/smaran/services/version"
 )
 
 const (
+	smaranName = "smaran"
+	jarvisName = "jarvis"
+	meshName   = "mesh"
+	redisName  = "redis"
+
 	readyPath      = "/readyz"
 	envoyReadyPath = "/ready"
 
@@ -24,7 +30,7 @@ const (
 
 	kindGo        = "go"
 	kindEnvoy     = MeshEnvoy
-	kindRedis     = redisName
+	kindRedis     = redisServer
 	kindMiniredis = "miniredis"
 )
 
@@ -46,6 +52,9 @@ func (f *Fleet) start(s *service, name string, spec proc.Spec, p probe) error {
 func (f *Fleet) describeServices(ctx context.Context, public string) {
 	f.smaran = service{address: public, admin: f.layout.local(offsetSmaranAdmin), kind: kindGo, version: version.String()}
 	f.mesh = service{address: f.layout.local(offsetMesh), admin: f.layout.local(offsetMeshAdmin), kind: kindGo, version: version.String()}
+	if f.cfg.Mesh == MeshEnvoy {
+		f.mesh.kind, f.mesh.version = kindEnvoy, versionOf(ctx, f.programs.envoy)
+	}
 	f.redis = service{address: f.layout.local(offsetRedis), kind: kindRedis, version: versionOf(ctx, f.programs.redis)}
 	if f.programs.redis == "" {
 		f.redis.kind, f.redis.version = kindMiniredis, version.String()
@@ -57,11 +66,10 @@ func (f *Fleet) startSmaran() error {
 	settings := goLimits(serviceMemoryMiB)
 	for key, value := range map[string]string{
 		"LISTEN": f.smaran.address, "ADMIN_LISTEN": f.smaran.admin,
-		"BACKEND":                f.cfg.Backend,
+		"BACKEND":                string(f.cfg.Backend),
 		"ALLOW_BACKEND_OVERRIDE": strconv.FormatBool(f.cfg.Override),
 		"ENDPOINTS_FILE":         f.dir.endpointsFile(),
 		"MESH_URL":               baseURL(f.mesh.address),
-		"MESH_POLICY":            f.cfg.meshPolicy(),
 		"RING_SIZE":              strconv.FormatUint(f.cfg.RingSize, 10),
 		"REDIS_ADDR":             f.redis.address,
 		"TOKEN_KEYS":             f.tokenKey,
@@ -72,30 +80,19 @@ func (f *Fleet) startSmaran() error {
 	} {
 		settings[smaranPrefix+key] = value
 	}
+	// How the mesh hashes, where it does.
+	if algorithm, hashes := f.cfg.meshPolicy().Algorithm(); hashes {
+		settings[smaranPrefix+"MESH_POLICY"] = string(algorithm)
+	}
 	if f.cfg.RedisTTL > 0 {
 		settings[smaranPrefix+"REDIS_TTL"] = f.cfg.RedisTTL.String()
 	}
 	spec := proc.Spec{
 		Path: f.programs.smaran,
 		Env:  f.environ.with(settings).overridden(smaranPrefix, f.cfg.Env),
-		Log:  f.dir.log("smaran"),
+		Log:  f.dir.log(smaranName),
 	}
-	return f.start(&f.smaran, "smaran", spec, answers200(probeClient(), "http://"+f.smaran.admin+readyPath))
-}
-
-func (f *Fleet) startMesh() error {
-	path := readyPath
-	spec := proc.Spec{
-		Path: f.programs.mesh,
-		Args: []string{
-			"--listen", f.mesh.address, "--admin", f.mesh.admin,
-			"--endpoints", f.dir.endpointsFile(),
-			"--policy", f.cfg.meshPolicy(), "--ring-size", strconv.FormatUint(f.cfg.RingSize, 10),
-		},
-		Env: f.environ.with(goLimits(serviceMemoryMiB)).overridden(meshPrefix, f.cfg.Env),
-		Log: f.dir.log("mesh"),
-	}
-	return f.start(&f.mesh, "mesh", spec, answers200(probeClient(), "http://"+f.mesh.admin+path))
+	return f.start(&f.smaran, smaranName, spec, answers200(probeClient(), "http://"+f.smaran.admin+readyPath))
 }
 
 // redisUp returns once Redis answers.
@@ -112,16 +109,16 @@ func (f *Fleet) redisUp(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w: redis: %w", ErrAddress, err)
 	}
-	dir := filepath.Join(f.dir.path, "redis")
+	dir := filepath.Join(f.dir.path, redisName)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("redis: %w", err)
 	}
 	spec := proc.Spec{
 		Path: f.programs.redis,
 		Args: []string{"--bind", host, "--port", port, "--save", "", "--appendonly", "no", "--dir", dir},
-		Env:  f.environ, Log: f.dir.log("redis"), Foreign: true,
+		Env:  f.environ, Log: f.dir.log(redisName), Foreign: true,
 	}
-	if err := f.start(&f.redis, "redis", spec, answersPing(f.redis.address)); err != nil {
+	if err := f.start(&f.redis, redisName, spec, answersPing(f.redis.address)); err != nil {
 		return err
 	}
 	return f.board.await(ctx, func() (bool, error) { return f.redis.member.serving(0) })
@@ -152,7 +149,7 @@ func (f *Fleet) redisKept() bool {
 
 // leaseRegister is the Redis in which pods keep their leases; only one backend reads them.
 func (f *Fleet) leaseRegister() string {
-	if f.cfg.Backend == "redis" || f.cfg.Override {
+	if f.cfg.Backend == backend.Redis || f.cfg.Override {
 		return f.redis.address
 	}
 	return ""
@@ -167,10 +164,7 @@ func (f *Fleet) seedOf(number int) string {
 }
 
 // newTokenKey is a key that seals session tokens, so that they outlast the coordinator's restart. It lives as long as the fleet.
-func newTokenKey() (string, error) {
-	key := make([]byte, 32)
-	if _, err := rand.Read(key); err != nil {
-		return "", fmt.Errorf("token key: %w", err)
-	}
-	return "fleet:" + base64.StdEncoding.EncodeToString(key), nil
+func newTokenKey() string {
+	key := token.RandomKey("fleet")
+	return key.ID + ":" + base64.StdEncoding.EncodeToString(key.Secret)
 }

@@ -44,7 +44,7 @@ func (c *psCmd) Run(s *invocation) error {
 	if c.JSON {
 		return writeJSON(s.stdout, res.Msg)
 	}
-	return list(s.stdout, res.Msg, askPods(s, res.Msg.GetPods()))
+	return show(s.stdout, res.Msg, askPods(s, res.Msg.GetPods()))
 }
 
 // writeJSON prints one line. protojson alone puts spaces at random.
@@ -83,7 +83,7 @@ func askPods(ctx context.Context, pods []*fleetv1.Pod) []*jarvisv1.StatusRespons
 	return out
 }
 
-func list(w io.Writer, s *fleetv1.StatusResponse, load []*jarvisv1.StatusResponse) error {
+func show(w io.Writer, s *fleetv1.StatusResponse, load []*jarvisv1.StatusResponse) error {
 	health := map[string]string{}
 	current := latest(s)
 	for _, e := range current.GetEndpoints() {

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/fleet"
+	"github.com/smaran-v2/smaran/services/mesh"
+	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
 
 func TestFirstPodsShareOneVersion(t *testing.T) {
@@ -67,16 +70,32 @@ func TestChildrenGetTheirOwnEnvironmentOnly(t *testing.T) {
 }
 
 func TestPolicyFollowsTheBackend(t *testing.T) {
-	for _, tc := range []struct{ backend, policy, want string }{
+	for _, tc := range []struct {
+		backend      backend.Name
+		policy, want mesh.Policy
+	}{
 		{"istio-hash", "", "ring"},
 		{"istio-hash", "maglev", "maglev"},
 		{"stateful-header", "", "stateful-header"},
 		{"stateful-cookie", "", "stateful-cookie"},
 		{"redis", "", "round_robin"},
 	} {
-		t.Run(tc.backend+tc.policy, func(t *testing.T) {
+		t.Run(string(tc.backend)+" "+string(tc.policy), func(t *testing.T) {
 			h := newFleet(t, clockwork.NewRealClock(), func(c *fleet.Config) { c.Backend, c.Policy = tc.backend, tc.policy })
-			require.Equal(t, tc.want, h.Status().GetPolicy())
+			require.Equal(t, string(tc.want), h.Status().GetPolicy())
+		})
+	}
+}
+
+func TestOptionsThatTheMeshRefusesEndTheStart(t *testing.T) {
+	for name, change := range map[string]func(*fleet.Config){
+		"policy":   func(c *fleet.Config) { c.Policy = "sticky" },
+		"variable": func(c *fleet.Config) { c.Env = []string{"MESH_STICKY=1"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := fleet.New(t.Context(), config(t, change), fleet.Options{Clock: clockwork.NewRealClock(), Log: slog.New(slog.DiscardHandler)})
+			require.ErrorIs(t, err, fleet.ErrConfig)
+			require.ErrorIs(t, err, mesh.ErrOptions)
 		})
 	}
 }
@@ -148,6 +167,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"no pods":               func(c *fleet.Config) { c.Pods = 0 },
 		"too many pods":         func(c *fleet.Config) { c.Pods = 1000 },
 		"no backend":            func(c *fleet.Config) { c.Backend = "" },
+		"unknown backend":       func(c *fleet.Config) { c.Backend = "sticky" },
 		"public control":        func(c *fleet.Config) { c.Control = "0.0.0.0:7070" },
 		"control on every host": func(c *fleet.Config) { c.Control = ":7070" },
 		"foreign environment":   func(c *fleet.Config) { c.Env = []string{"LD_PRELOAD=x"} },

@@ -17,8 +17,8 @@ func (f *Fleet) Status() *fleetv1.StatusResponse {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := &fleetv1.StatusResponse{
-		Backend:     f.cfg.Backend,
-		Policy:      f.cfg.meshPolicy(),
+		Backend:     string(f.cfg.Backend),
+		Policy:      string(f.cfg.meshPolicy()),
 		RingSize:    f.cfg.RingSize,
 		SmaranUrl:   baseURL(f.smaran.address),
 		MeshUrl:     baseURL(f.mesh.address),
@@ -27,9 +27,9 @@ func (f *Fleet) Status() *fleetv1.StatusResponse {
 		Notices:     f.notices.all(),
 		Processes: []*fleetv1.Process{
 			{Name: FleetProcess, Pid: int64(os.Getpid()), Address: f.control, Running: true, Kind: kindGo, Version: version.String()},
-			f.smaran.status("smaran"),
-			f.mesh.status("mesh"),
-			f.redis.status("redis"),
+			f.smaran.status(smaranName),
+			f.mesh.status(meshName),
+			f.redis.status(redisName),
 		},
 	}
 	if f.embedded != nil {

@@ -39,6 +39,13 @@ func (p *Process) Signal(s syscall.Signal) error {
 	return nil
 }
 
+// Abandon cuts the child's lifeline, which has one that knows it end at once instead of in good order.
+func (p *Process) Abandon() {
+	if p.lifeline != nil {
+		_ = p.lifeline.Close()
+	}
+}
+
 // wait is the goroutine of one child; it ends with it.
 func (p *Process) wait() {
 	_ = p.cmd.Wait() // ProcessState tells
@@ -48,9 +55,7 @@ func (p *Process) wait() {
 
 func (p *Process) release() {
 	_ = p.log.Close() // nothing of ours is buffered
-	if p.lifeline != nil {
-		_ = p.lifeline.Close()
-	}
+	p.Abandon()
 }
 
 // A tail reads at most this much of the log.

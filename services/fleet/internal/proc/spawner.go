@@ -83,7 +83,7 @@ func (s *Spawner) Start(spec Spec) (*Process, error) {
 	cmd.Env = spec.Env
 	// A file and not a pipe: the child neither blocks on a frozen parent nor dies of SIGPIPE after it.
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = attributes()
+	cmd.SysProcAttr = attributes(guarded)
 	if !spec.Foreign || guarded {
 		cut, started, err := lifeline.Attach(cmd)
 		if err != nil {

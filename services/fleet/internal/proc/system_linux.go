@@ -2,8 +2,13 @@ package proc
 
 import "syscall"
 
-func attributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+// A guard is not killed with its parent: it has to end its program first.
+func attributes(guarded bool) *syscall.SysProcAttr {
+	a := &syscall.SysProcAttr{Setpgid: true}
+	if !guarded {
+		a.Pdeathsig = syscall.SIGKILL
+	}
+	return a
 }
 
 // signal goes through a pidfd, so that it can't hit another process that was given the same id.

@@ -1,0 +1,81 @@
+package fleet
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
+	"github.com/smaran-v2/smaran/services/mesh"
+	"github.com/smaran-v2/smaran/services/mesh/envoyconfig"
+	"github.com/smaran-v2/smaran/services/smaran/backend"
+)
+
+// meshPolicy is what the mesh does for a backend that it chooses for, and for those that address pods themselves.
+func (c *Config) meshPolicy() mesh.Policy {
+	if c.Policy != "" {
+		return c.Policy
+	}
+	switch c.Backend {
+	case backend.IstioHash:
+		return mesh.Ring
+	case backend.StatefulHeader:
+		return mesh.StatefulByHeader
+	case backend.StatefulCookie:
+		return mesh.StatefulByCookie
+	default:
+		return mesh.RoundRobin
+	}
+}
+
+func (f *Fleet) meshArgs() []string {
+	return []string{
+		"--listen", f.mesh.address, "--admin", f.mesh.admin, "--endpoints", f.dir.endpointsFile(),
+		"--policy", string(f.cfg.meshPolicy()), "--ring-size", strconv.FormatUint(f.cfg.RingSize, 10),
+		"--shutdown-grace", f.cfg.Grace.String(), "--seed", strconv.FormatUint(f.cfg.Seed, 10), "--log-level", f.cfg.LogLevel,
+	}
+}
+
+// meshSpec is our own mesh, or an Envoy that is told the same. It fails for options that either refuses.
+func (f *Fleet) meshSpec() (proc.Spec, probe, error) {
+	own := environment{}.overridden(meshPrefix, f.cfg.Env)
+	options, err := mesh.Parse(f.meshArgs(), own, io.Discard)
+	if err != nil {
+		return proc.Spec{}, nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if f.cfg.Mesh == MeshEnvoy {
+		spec, err := f.envoySpec(options)
+		return spec, answers200(probeClient(), "http://"+f.mesh.admin+envoyReadyPath), err
+	}
+	return proc.Spec{
+		Path: f.programs.mesh,
+		Args: f.meshArgs(),
+		Env:  append(f.environ.with(goLimits(serviceMemoryMiB)), own...),
+		Log:  f.dir.log(meshName),
+	}, answers200(probeClient(), "http://"+f.mesh.admin+readyPath), nil
+}
+
+func (f *Fleet) envoySpec(o mesh.Options) (proc.Spec, error) {
+	bootstrap, err := envoyconfig.Bootstrap(o)
+	if err != nil {
+		return proc.Spec{}, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	path := filepath.Join(f.dir.path, "envoy.json")
+	if err := os.WriteFile(path, bootstrap, 0o644); err != nil {
+		return proc.Spec{}, fmt.Errorf("envoy's bootstrap: %w", err)
+	}
+	return proc.Spec{
+		Path: f.programs.envoy,
+		Args: []string{
+			"--config-path", path,
+			// Workers balance each on their own, which would make round robin less even than ours.
+			"--concurrency", "1",
+			// Hot restart takes shared memory by a number that other Envoys on the machine use too.
+			"--disable-hot-restart",
+			"--log-level", "warn",
+		},
+		Env: f.environ, Log: f.dir.log(meshName), Foreign: true,
+	}, nil
+}
