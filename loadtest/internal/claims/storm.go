@@ -11,15 +11,17 @@ const (
 	// stormWindowMs is how long after an event a storm is looked for: a request each second or two finds out that its
 	// session moved, so that most have by then.
 	stormWindowMs = 5000
-	// stormFactor is how much the rate of expensive work must rise to be a storm, and stormShare how much of all requests it
-	// must then be: a doubling of next to nothing is none.
+	// stormFactor is how much the rate of cold starts must rise to be a storm, and stormShare the share of the sessions that
+	// must then start cold within the window: a doubling of next to nothing is none, and a fifth of all at once is what a fleet that has
+	// just grown from three pods cannot hide.
 	stormFactor = 2
-	stormShare  = 0.05
+	stormShare  = 0.20
 )
 
 // noStorm is claim 39.
 func noStorm(e evidence) (Finding, bool) {
 	var before, after window
+	var sessions float64
 	for _, r := range e.of(slices.Concat(ringBackends, maglevBackends)...).results {
 		for _, event := range r.GetEvents() {
 			if !scaled(3, 10)(event) {
@@ -27,14 +29,15 @@ func noStorm(e evidence) (Finding, bool) {
 			}
 			before.add(r.GetTimeline(), 0, event.GetStartedMs())
 			after.add(r.GetTimeline(), event.GetStartedMs(), event.GetStartedMs()+stormWindowMs)
+			sessions += float64(event.GetObservedSessions())
 		}
 	}
-	if before.ms == 0 || after.ms == 0 || after.requests < minSessions {
+	if before.ms == 0 || after.ms == 0 || sessions < minSessions {
 		return Finding{}, false
 	}
-	share := after.cold / after.requests
+	share := after.cold / sessions
 	f := Finding{
-		Measured: fmt.Sprintf("cold starts %.1f/s before and %.1f/s in the %d s after (%s of its requests); set-ups %.1f/s and %.1f/s",
+		Measured: fmt.Sprintf("cold starts %.1f/s before and %.1f/s in the %d s after (%s of the sessions); set-ups %.1f/s and %.1f/s",
 			before.rate(before.cold), after.rate(after.cold), stormWindowMs/1000, percent(share),
 			before.rate(before.setups), after.rate(after.setups)),
 		Figures: map[string]float64{
@@ -52,7 +55,7 @@ func noStorm(e evidence) (Finding, bool) {
 }
 
 // window sums the points of timelines over a stretch of time.
-type window struct{ ms, requests, cold, setups float64 }
+type window struct{ ms, cold, setups float64 }
 
 func (w *window) add(t *reportv1.Timeline, from, to float64) {
 	for _, p := range t.GetPoints() {
@@ -61,7 +64,6 @@ func (w *window) add(t *reportv1.Timeline, from, to float64) {
 			continue
 		}
 		w.ms += t.GetBucketMs()
-		w.requests += float64(p.GetRequests())
 		w.cold += float64(p.GetCold())
 		w.setups += float64(p.GetSetups())
 	}

@@ -59,7 +59,7 @@ func ClaimsTable(w io.Writer, width int, rows []*reportv1.Claim) error {
 	var out strings.Builder
 	out.WriteString("\n")
 	if t.Length() > 0 {
-		out.WriteString(t.Render() + "\n")
+		out.WriteString(trimmed(t.Render()))
 	}
 	if len(notRun) > 0 {
 		fmt.Fprintf(&out, "\nNot run in this report, and what runs them:\n%s\n", strings.Join(notRun, "\n"))

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/text"
-
 	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
@@ -19,7 +17,7 @@ func EventTables(w io.Writer, width int, reports ...*reportv1.Report) error {
 	for _, scenario := range scenariosOf(groups) {
 		of := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != scenario })
 		for _, event := range eventsOf(of) {
-			fmt.Fprintf(&out, "\n%s: %s\n", scenario, text.Bold.Sprint(event))
+			writeHeading(&out, scenario+": "+event)
 			out.WriteString(eventTable(of, event, width))
 		}
 	}

@@ -1,7 +1,10 @@
 package report
 
 import (
+	"crypto/sha256"
 	"embed"
+	"encoding/base64"
+	"fmt"
 	"html/template"
 	"io"
 
@@ -11,11 +14,35 @@ import (
 //go:embed assets
 var assets embed.FS
 
-// WriteHTML writes one page that holds everything it needs. Several reports are laid over one another by their label.
+// WriteHTML writes one page that holds everything it needs: it loads nothing, and its Content-Security-Policy forbids that it
+// could. Several reports are laid over one another by their label.
 func WriteHTML(w io.Writer, reports ...*reportv1.Report) error {
-	t, err := template.ParseFS(assets, "assets/*.gohtml")
+	style, err := assets.ReadFile("assets/style.css")
 	if err != nil {
-		return err
+		return fmt.Errorf("render the report: %w", err)
 	}
-	return t.ExecuteTemplate(w, "page", map[string]any{"Groups": groupsOf(reports), "Claims": MergeClaims(reports)})
+	script, err := assets.ReadFile("assets/report.js")
+	if err != nil {
+		return fmt.Errorf("render the report: %w", err)
+	}
+	t, err := template.New("report").Funcs(template.FuncMap{"caption": withCaption}).ParseFS(assets, "assets/*.gohtml")
+	if err != nil {
+		return fmt.Errorf("render the report: %w", err)
+	}
+	p := buildPage(reports)
+	p.Style, p.Script = template.CSS(style), template.JS(script) //nolint:gosec // our own files
+	sum := sha256.Sum256(script)
+	p.Policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+	if err := t.ExecuteTemplate(w, "page", p); err != nil {
+		return fmt.Errorf("render the report: %w", err)
+	}
+	return nil
 }
+
+// captioned is a table with its name.
+type captioned struct {
+	Table   tableView
+	Caption string
+}
+
+func withCaption(t tableView, caption string) captioned { return captioned{t, caption} }

@@ -36,7 +36,7 @@ func Tables(w io.Writer, width int, reports ...*reportv1.Report) error {
 	for _, s := range scenarios {
 		of := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != s })
 		if len(scenarios) > 1 {
-			fmt.Fprintf(&out, "\n%s\n", text.Bold.Sprint(s))
+			writeHeading(&out, s)
 		}
 		out.WriteString(comparison(of, width))
 		writeLegend(&out, of)
@@ -142,7 +142,7 @@ func render(groups []*figures.Group, columns []column) string {
 		}
 		t.AppendRow(row)
 	}
-	return t.Render() + "\n"
+	return trimmed(t.Render())
 }
 
 // matrix is the overview over several scenarios.
@@ -181,7 +181,7 @@ func matrix(groups []*figures.Group, scenarios []string) string {
 	for _, k := range order {
 		t.AppendRow(rows[k])
 	}
-	return t.Render() + "\n"
+	return trimmed(t.Render())
 }
 
 // writeLegend says what the figures are out of, and which runs are not compared.
@@ -230,6 +230,19 @@ func newTable() table.Writer {
 	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
 	t.SetStyle(style)
 	return t
+}
+
+func writeHeading(out *strings.Builder, s string) {
+	fmt.Fprintf(out, "\n%s\n%s\n", s, strings.Repeat("═", text.StringWidthWithoutEscSequences(s)))
+}
+
+// trimmed is a rendered table without spaces at the ends of its lines.
+func trimmed(rendered string) string {
+	var out strings.Builder
+	for line := range strings.Lines(rendered) {
+		out.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	return out.String()
 }
 
 func widest(s string) int {
