@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/engine"
+	"github.com/smaran-v2/smaran/loadtest/internal/peer"
+	"github.com/smaran-v2/smaran/loadtest/internal/tally"
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+)
+
+// runner makes one run. *engine.Engine is the real one.
+type runner interface {
+	Run(context.Context, engine.Spec) (*reportv1.Result, error)
+}
+
+// batch makes runs one after another.
+type batch struct {
+	runner   runner
+	progress progress
+	// each, optional, is given every result as it comes.
+	each func(engine.Spec, *reportv1.Result) error
+	// histograms, optional, is given those of every run in full.
+	histograms func(engine.Spec, map[string]tally.Histogram)
+}
+
+// run returns the results so far, also beside an error. A run that could not be made does not stop the others, unless it
+// was interrupted.
+func (b *batch) run(ctx context.Context, specs []engine.Spec) ([]*reportv1.Result, error) {
+	var out []*reportv1.Result
+	var failed []error
+	for i, s := range specs {
+		b.progress.begin(i, len(specs), s)
+		result, err := b.runner.Run(ctx, s)
+		b.progress.end(result, err)
+		if result != nil {
+			out = append(out, result)
+			if b.each != nil {
+				if err := b.each(s, result); err != nil {
+					return out, err
+				}
+			}
+		}
+		if errors.Is(err, engine.ErrInterrupted) || ctx.Err() != nil {
+			return out, exitError{fmt.Errorf("%w: what was measured so far is written", engine.ErrInterrupted), interruptedCode}
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s under %s: %w", s.Backend, s.Scenario.Name, err))
+		}
+	}
+	return out, errors.Join(failed...)
+}
+
+// newBatch makes real runs. The closer ends what they share.
+func (f *loadFlags) newBatch(a *app) (*batch, func(), error) {
+	d, err := f.driver(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	api, err := peer.NewAPI(peer.APIOptions{Log: a.log})
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the callers' phones: %w", err)
+	}
+	p := newProgress(a.stderr)
+	b := &batch{progress: p}
+	b.runner = &engine.Engine{
+		Driver: d, Phones: engine.Pion{API: api}, Clock: clockwork.NewRealClock(), Log: a.log, Progress: p.step,
+		Histograms: func(s engine.Spec, h map[string]tally.Histogram) {
+			if b.histograms != nil {
+				b.histograms(s, h)
+			}
+		},
+	}
+	return b, api.Close, nil
+}
+
+// estimate is about how long runs take.
+func estimate(specs []engine.Spec) time.Duration {
+	var sum time.Duration
+	for _, s := range specs {
+		sum += s.Scenario.Overhead + s.Load.Warmup + s.Scenario.Duration
+	}
+	return sum.Round(time.Second)
+}

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/experiments"
+	"github.com/smaran-v2/smaran/loadtest/internal/predict"
+	"github.com/smaran-v2/smaran/loadtest/internal/report"
+)
+
+type commands struct {
+	Run     runCmd          `cmd:"" help:"Put one or more backends under load, with events, and judge thresholds."`
+	Compare compareCmd      `cmd:"" help:"Run every backend through every scenario, repeatedly and interleaved."`
+	Demo    demoCmd         `cmd:"" help:"Run every backend through one short script: a kill and a scale-out."`
+	Predict predict.Cmd     `cmd:"" help:"Say which sessions move between two sets of hosts."`
+	Claims  experiments.Cmd `cmd:"" help:"Put to the test what the scenarios don't."`
+	Report  report.Cmd      `cmd:"" help:"Show report.json files again, several laid over one another."`
+
+	LogLevel slog.Level `help:"Level of the log on stderr: debug, info, warn or error." default:"error"`
+}
+
+// app is what the commands run with.
+type app struct {
+	args           []string
+	stdout, stderr io.Writer
+	log            *slog.Logger
+}
+
+// Run is the program loadtest.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	helped := false
+	c := &commands{}
+	parser, err := kong.New(c,
+		kong.Name("loadtest"),
+		kong.Description("Drives real calls and inference through a fleet, does things to it meanwhile, and reports what that cost."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.DefaultEnvars("LOADTEST"),
+	)
+	if err != nil {
+		return fmt.Errorf("command line: %w", err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if helped {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w; loadtest --help shows what there is", err)
+	}
+	a := &app{
+		args: args, stdout: stdout, stderr: stderr,
+		log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.LogLevel})),
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	command.BindTo(stdout, (*io.Writer)(nil))
+	return command.Run(a)
+}
+
+// exitError ends the program with a code of its own.
+type exitError struct {
+	error
+	code int
+}
+
+func (e exitError) Unwrap() error { return e.error }
+
+// interruptedCode is what shells give a program that SIGINT ended: 128 + 2.
+const interruptedCode = 130
+
+// Main runs the program and returns its exit code. The first SIGINT or SIGTERM ends the run in an orderly way; a second one
+// ends the program at once.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)()
+	err := Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
+	var exit exitError
+	if errors.As(err, &exit) {
+		return exit.code
+	}
+	return 1
+}

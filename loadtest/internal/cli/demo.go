@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/engine"
+	"github.com/smaran-v2/smaran/loadtest/internal/report"
+	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
+)
+
+type demoCmd struct {
+	loadFlags `embed:""`
+	Backend   []string `help:"Only these backends." placeholder:"NAME,…"`
+}
+
+// Run runs each backend once, each on a fleet of its own.
+func (c *demoCmd) Run(ctx context.Context, a *app) error {
+	backends := c.Backend
+	if len(backends) == 0 {
+		backends = allBackends()
+	}
+	if err := checkBackends(backends); err != nil {
+		return err
+	}
+	b, closeBatch, err := c.newBatch(a)
+	if err != nil {
+		return err
+	}
+	defer closeBatch()
+	r, err := c.begin(ctx, a, "demo")
+	if err != nil {
+		return err
+	}
+	var specs []engine.Spec
+	for _, name := range backends {
+		specs = append(specs, c.spec(name, scenario.Demo(), 1))
+	}
+	results, runErr := b.run(ctx, specs)
+	if len(results) == 0 {
+		return runErr
+	}
+	finish(r, results, errors.Is(runErr, engine.ErrInterrupted))
+	if err := report.Table(a.stdout, r); err != nil {
+		return err
+	}
+	return errors.Join(a.save(c.folder(r), r), runErr)
+}

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/client"
+	"github.com/smaran-v2/smaran/loadtest/internal/driver"
+	"github.com/smaran-v2/smaran/loadtest/internal/engine"
+	"github.com/smaran-v2/smaran/loadtest/internal/plan"
+	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
+	"github.com/smaran-v2/smaran/services/smaran/backend"
+)
+
+// errUsage is returned for flags that parse and make no sense.
+var errUsage = errors.New("usage")
+
+// loadFlags are the load and the fleet, as in every command that runs something.
+type loadFlags struct {
+	Calls      int               `help:"Simulated callers, each on a call." default:"24" aliases:"vus"`
+	Rate       float64           `help:"Inference requests a second, all callers together." default:"36" aliases:"qps"`
+	CallRate   float64           `help:"Calls placed a second; 0 places all within half of the warm-up." default:"0"`
+	Warmup     time.Duration     `help:"Time under load before measuring begins; calls are placed in it." default:"3s"`
+	Seed       uint64            `help:"Makes sessions, send times and the fleet's own choices; the same for every backend." default:"1"`
+	OnMisroute client.OnMisroute `help:"What a caller does when its call is elsewhere: redial or stay." default:"redial" placeholder:"WORD"`
+
+	GapThreshold time.Duration `help:"A longer gap in the agent's RTP counts as a media interruption." default:"200ms"`
+
+	Driver string `help:"Where fleets run." enum:"local" default:"local"`
+	Fleet  string `help:"The fleet program; default: beside this one." placeholder:"PATH"`
+	Mesh   string `help:"Data plane: our own, or a real Envoy." enum:"go,envoy" default:"go"`
+	Redis  string `help:"A redis-server, one embedded in the fleet, or the first that is there." enum:"auto,real,embedded" default:"auto"`
+
+	Labels string `help:"A label for the report; overlaid reports keep theirs." placeholder:"TEXT"`
+	Out    string `help:"Folder in which the run's own folder is made." default:"out" placeholder:"DIR"`
+}
+
+// Validate fails with errUsage. Kong calls it.
+func (f *loadFlags) Validate() error {
+	switch {
+	case f.Calls < 1:
+		return fmt.Errorf("%w: --calls %d: want at least 1", errUsage, f.Calls)
+	case !(f.Rate > 0):
+		return fmt.Errorf("%w: --rate %v: want more than 0", errUsage, f.Rate)
+	case f.CallRate < 0:
+		return fmt.Errorf("%w: --call-rate %v: want 0 or more", errUsage, f.CallRate)
+	case f.Warmup < 0:
+		return fmt.Errorf("%w: --warmup %v: want 0s or more", errUsage, f.Warmup)
+	case f.GapThreshold <= 0:
+		return fmt.Errorf("%w: --gap-threshold %v: want more than 0s", errUsage, f.GapThreshold)
+	default:
+		return nil
+	}
+}
+
+// spec is one run of a backend under a scenario.
+func (f *loadFlags) spec(backend string, s scenario.Scenario, repeat int) engine.Spec {
+	return engine.Spec{
+		Backend: backend, Scenario: s, Repeat: repeat,
+		Load:       plan.Load{Calls: f.Calls, Rate: f.Rate, CallRate: f.CallRate, Warmup: f.Warmup, Seed: f.Seed},
+		OnMisroute: f.OnMisroute, GapThreshold: f.GapThreshold, Mesh: f.Mesh, Redis: f.Redis,
+	}
+}
+
+// driver is the one that --driver names.
+func (f *loadFlags) driver(a *app) (driver.Driver, error) {
+	program, err := driver.FindProgram(f.Fleet)
+	if err != nil {
+		return nil, err
+	}
+	return &driver.Local{Program: program, Dir: filepath.Join(f.Out, "fleet")}, nil
+}
+
+// hashPolicies are what a backend may be followed by, after a colon.
+var hashPolicies = map[string][]string{"istio-hash": {"ring", "maglev"}}
+
+// checkBackends fails with errUsage where a name or policy is unknown.
+func checkBackends(names []string) error {
+	for _, n := range names {
+		base, policy := driver.SplitBackend(n)
+		if !slices.Contains(allBackends(), base) {
+			return fmt.Errorf("%w: --backend %s: want one of %s", errUsage, n, strings.Join(allBackends(), ", "))
+		}
+		if strings.Contains(n, ":") && !slices.Contains(hashPolicies[base], policy) {
+			return fmt.Errorf("%w: --backend %s: only istio-hash has policies: istio-hash:ring and istio-hash:maglev", errUsage, n)
+		}
+	}
+	return nil
+}
+
+// allBackends in the order in which they are compared.
+func allBackends() []string {
+	var out []string
+	for _, n := range backend.Names() {
+		out = append(out, string(n))
+	}
+	return out
+}

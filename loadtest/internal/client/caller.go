@@ -1,0 +1,183 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/tally"
+)
+
+// Caller is one simulated caller. Run owns its call; the other methods are the things it does, each for as long as it takes, and may
+// run at the same time.
+type Caller struct {
+	cfg  Config
+	edge *edge
+
+	ledger ledger
+	// start is closed by Place.
+	start     chan struct{}
+	startOnce sync.Once
+
+	mu sync.Mutex
+	// call is nil while none is up.
+	call *placed
+}
+
+// New makes a caller that does nothing yet.
+func New(cfg Config) (*Caller, error) {
+	cfg.Timeouts = cfg.Timeouts.withDefaults()
+	if cfg.OnMisroute == "" {
+		cfg.OnMisroute = Redial
+	}
+	id := cfg.Session
+	if cfg.Headerless {
+		id = ""
+	}
+	e, err := newEdge(cfg.BaseURL, id, cfg.Transport)
+	if err != nil {
+		return nil, err
+	}
+	return &Caller{cfg: cfg, edge: e, start: make(chan struct{})}, nil
+}
+
+// Place tells Run to put the call up.
+func (c *Caller) Place() { c.startOnce.Do(func() { close(c.start) }) }
+
+// Run waits for Place, puts the call up and keeps it up until ctx ends, and hangs it up then.
+func (c *Caller) Run(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-c.start:
+	}
+	var why *need
+	for {
+		call, ok := c.place(ctx, why)
+		if !ok {
+			return
+		}
+		next, ok := call.wait(ctx)
+		c.setCall(nil)
+		if !ok {
+			c.hangup(ctx, call)
+			return
+		}
+		c.cfg.Log.Debug("redial", "call", c.cfg.Call, "pod", call.offered.Pod, "why", next.why)
+		c.cfg.Recorder.Loss(c.cfg.Call, c.now())
+		c.happened(tally.Renegotiation)
+		c.release(call)
+		why = &next
+	}
+}
+
+// place dials until a call is up, and says false when ctx ends first. why is nil for the first call.
+func (c *Caller) place(ctx context.Context, why *need) (*placed, bool) {
+	if why != nil {
+		dropped := c.cfg.Clock.AfterFunc(c.cfg.Timeouts.Dropped, func() { c.happened(tally.DroppedNoMedia) })
+		defer dropped.Stop()
+	}
+	for attempt := 1; ; attempt++ {
+		call, err := c.dial(ctx, why)
+		if err == nil {
+			c.cfg.Recorder.Setup(tally.Setup{
+				At: c.now(), Call: c.cfg.Call, Took: call.line.SetupTime(), Redial: why != nil, Pod: call.offered.Pod,
+			})
+			c.setCall(call)
+			c.follow(ctx, call)
+			return call, true
+		}
+		if ctx.Err() != nil {
+			return nil, false
+		}
+		c.happened(tally.SetupFailure)
+		c.cfg.Recorder.SideError(Code(err))
+		c.cfg.Log.Debug("set-up failed", "call", c.cfg.Call, "attempt", attempt, "error", err)
+		if !c.pause(ctx, backoff(c.cfg.Random, attempt)) {
+			return nil, false
+		}
+	}
+}
+
+// dial makes one attempt.
+func (c *Caller) dial(ctx context.Context, why *need) (*placed, error) {
+	c.cfg.Recorder.Attempt()
+	lostPod := ""
+	if why != nil {
+		lostPod = why.lostPod
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeouts.Setup)
+	defer cancel()
+	var offered Offered
+	line, err := c.cfg.Phone.Dial(ctx, func(ctx context.Context, sdp string) (Offered, error) {
+		var err error
+		offered, err = c.edge.offer(ctx, sdp, lostPod)
+		return offered, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("place a call: %w", err)
+	}
+	return newPlaced(offered, line), nil
+}
+
+// release ends a call's stream and its media without a word to the pod, which may be gone.
+func (c *Caller) release(call *placed) {
+	call.endFollow()
+	<-call.followed
+	if err := call.line.Close(); err != nil {
+		c.cfg.Log.Debug("close a call", "call", c.cfg.Call, "error", err)
+	}
+}
+
+// hangupTime bounds the last request of a call.
+const hangupTime = 2 * time.Second
+
+// hangup ends a call as a caller does who is done. ctx has ended; its values live on.
+func (c *Caller) hangup(ctx context.Context, call *placed) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), hangupTime)
+	defer cancel()
+	if err := c.edge.hangup(ctx, call.offered.Location); err != nil {
+		c.cfg.Log.Debug("hang up", "call", c.cfg.Call, "error", err)
+	}
+	c.release(call)
+}
+
+// pause waits, and says false when ctx ends first.
+func (c *Caller) pause(ctx context.Context, d time.Duration) bool {
+	timer := c.cfg.Clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.Chan():
+		return true
+	}
+}
+
+func (c *Caller) setCall(p *placed) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.call = p
+}
+
+// current is the call that is up, or nil.
+func (c *Caller) current() *placed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.call
+}
+
+func (c *Caller) now() time.Duration { return c.cfg.Clock.Since(c.cfg.Epoch) }
+
+func (c *Caller) happened(class tally.Class) {
+	c.cfg.Recorder.Occurrence(tally.Occurrence{At: c.now(), Call: c.cfg.Call, Class: class})
+}
+
+// misrouted counts a request that reached a pod without the call, and has the caller redial unless it is to stay.
+func (c *Caller) misrouted(call *placed) {
+	c.happened(tally.Misroute)
+	if c.cfg.OnMisroute == Redial {
+		call.ask(need{why: "misroute"})
+	}
+}

@@ -1,0 +1,164 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"sync"
+
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
+	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+// maxReply bounds a reply, in bytes.
+const maxReply = 1 << 20
+
+// edge speaks the coordinator's HTTP API for one session, and echoes the stateful session it is given.
+type edge struct {
+	base    string
+	session session.ID // empty: headerless
+	http    *http.Client
+
+	mu    sync.Mutex
+	token string
+}
+
+func newEdge(base string, id session.ID, transport http.RoundTripper) (*edge, error) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return nil, fmt.Errorf("cookie jar: %w", err)
+	}
+	return &edge{base: base, session: id, http: &http.Client{Transport: transport, Jar: jar}}, nil
+}
+
+// do sends one request. The caller closes the reply's body.
+func (e *edge) do(ctx context.Context, method, path, contentType string, body []byte, extra http.Header) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, e.base+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
+	}
+	for name, values := range extra {
+		r.Header[name] = values
+	}
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	if e.session != "" {
+		session.Set(r.Header, e.session)
+	}
+	e.mu.Lock()
+	if e.token != "" {
+		r.Header.Set(wire.HeaderStateful, e.token)
+	}
+	e.mu.Unlock()
+	res, err := e.http.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if token := res.Header.Get(wire.HeaderStateful); token != "" {
+		e.mu.Lock()
+		e.token = token
+		e.mu.Unlock()
+	}
+	return res, nil
+}
+
+// exchange sends a request, wants the status, and returns the reply with its whole body read.
+func (e *edge) exchange(ctx context.Context, want int, method, path, contentType string, body []byte, extra http.Header) (http.Header, []byte, error) {
+	res, err := e.do(ctx, method, path, contentType, body, extra)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != want {
+		return nil, nil, failed(res)
+	}
+	reply, err := io.ReadAll(io.LimitReader(res.Body, maxReply))
+	if err != nil {
+		return nil, nil, err
+	}
+	return res.Header, reply, nil
+}
+
+func (e *edge) infer(ctx context.Context, q *smaranv1.InferRequest) (*smaranv1.InferResponse, error) {
+	body, err := protojson.Marshal(q)
+	if err != nil {
+		return nil, fmt.Errorf("encode the question: %w", err)
+	}
+	_, reply, err := e.exchange(ctx, http.StatusOK, http.MethodPost, wire.PathInference, wire.ContentTypeJSON, body, nil)
+	if err != nil {
+		return nil, err
+	}
+	return decode(reply, &smaranv1.InferResponse{})
+}
+
+// offer is WHIP's POST. lostPod may be empty.
+func (e *edge) offer(ctx context.Context, sdp, lostPod string) (Offered, error) {
+	extra := http.Header{}
+	if lostPod != "" {
+		extra.Set(wire.HeaderLostPod, lostPod)
+	}
+	h, answer, err := e.exchange(ctx, http.StatusCreated, http.MethodPost, wire.PathCalls, wire.ContentTypeSDP, []byte(sdp), extra)
+	if err != nil {
+		return Offered{}, err
+	}
+	return Offered{
+		SDP: string(answer), ETag: h.Get("ETag"), Location: h.Get("Location"),
+		Pod: h.Get(wire.HeaderPod), Incarnation: h.Get(wire.HeaderIncarnation),
+	}, nil
+}
+
+// trickle is WHIP's PATCH.
+func (e *edge) trickle(ctx context.Context, location, etag, fragment string) error {
+	extra := http.Header{}
+	if etag != "" {
+		extra.Set("If-Match", etag)
+	}
+	_, _, err := e.exchange(ctx, http.StatusNoContent, http.MethodPatch, location, wire.ContentTypeSDPFragment, []byte(fragment), extra)
+	return err
+}
+
+// control sends a control message; any status 2xx is good.
+func (e *edge) control(ctx context.Context, location string, m *jarvisv1.ControlRequest) error {
+	body, err := protojson.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encode the control message: %w", err)
+	}
+	_, _, err = e.exchange(ctx, http.StatusOK, http.MethodPost, location, wire.ContentTypeJSON, body, nil)
+	return err
+}
+
+// hangup is WHIP's DELETE.
+func (e *edge) hangup(ctx context.Context, location string) error {
+	_, _, err := e.exchange(ctx, http.StatusOK, http.MethodDelete, location, "", nil, nil)
+	return err
+}
+
+// events opens the call's event stream. The caller closes it.
+func (e *edge) events(ctx context.Context, path string) (io.ReadCloser, error) {
+	res, err := e.do(ctx, http.MethodGet, path, "", nil, http.Header{"Accept": {wire.ContentTypeEventStream}})
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusOK {
+		defer res.Body.Close()
+		return nil, failed(res)
+	}
+	return res.Body, nil
+}
+
+// decode reads JSON, tolerating fields of a later version.
+func decode[M proto.Message](b []byte, m M) (M, error) {
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(b, m); err != nil {
+		return m, fmt.Errorf("%w: %w", errReply, err)
+	}
+	return m, nil
+}

@@ -1,0 +1,70 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/tally"
+	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
+)
+
+// Infer asks once and records what came. intended is when it was to be sent.
+func (c *Caller) Infer(ctx context.Context, intended time.Duration) {
+	first := !c.ledger.answered()
+	seq, at := c.ledger.next()
+	call := c.current()
+	timed, cancel := context.WithTimeout(ctx, c.cfg.Timeouts.Request)
+	defer cancel()
+
+	record := tally.Inference{Call: c.cfg.Call, Intended: intended, Sent: c.now(), First: first}
+	reply, err := c.edge.infer(timed, &smaranv1.InferRequest{
+		Prompt: "question " + strconv.FormatUint(seq, 10), LastTurn: at.Turn, LastChecksum: at.Checksum,
+	})
+	record.Done = c.now()
+	if err != nil {
+		if cause := context.Cause(ctx); errors.Is(cause, ErrCutOff) {
+			return
+		} else if cause != nil {
+			err = cause
+		}
+		record.Error = Code(err)
+		c.cfg.Recorder.Inference(record)
+		if call != nil && ownerMoved(err) {
+			c.misrouted(call)
+		}
+		return
+	}
+	served := reply.GetServed()
+	record.State, record.Pod, record.Address = stateOf(served), served.GetPod(), served.GetAddress()
+	record.Route = reply.GetRouting().GetDecision().AsDuration()
+	c.cfg.Recorder.Inference(record)
+
+	v := Judge(at, call != nil && call == c.current(), reply)
+	c.ledger.adopt(seq, Point{Turn: served.GetTurn(), Checksum: served.GetChecksum()})
+	if v.StateLost {
+		c.happened(tally.StateLost)
+		if call != nil && call.firstStateLoss() {
+			c.happened(tally.DroppedStateLost)
+		}
+	}
+	if v.Unspoken {
+		c.happened(tally.Unspoken)
+	}
+	if v.Misroute {
+		c.misrouted(call)
+	}
+}
+
+func stateOf(s *jarvisv1.Served) tally.State {
+	switch s.GetState() {
+	case jarvisv1.CacheState_CACHE_STATE_COLD:
+		return tally.Cold
+	case jarvisv1.CacheState_CACHE_STATE_CACHED:
+		return tally.Cached
+	default:
+		return tally.Warm
+	}
+}

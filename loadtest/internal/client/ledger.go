@@ -1,0 +1,42 @@
+package client
+
+import "sync"
+
+// Point is where a conversation stands: the turn and checksum of an answer. Zero: no answer yet.
+type Point struct {
+	Turn     uint64
+	Checksum string
+}
+
+// ledger keeps the point that the next request names. Answers may come out of order, and after a move the answers of the
+// old pod may still arrive: what counts is the answer to the request that was sent last.
+type ledger struct {
+	mu      sync.Mutex
+	sent    uint64
+	adopted uint64
+	point   Point
+}
+
+// next numbers a request and says where it stands.
+func (l *ledger) next() (seq uint64, at Point) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent++
+	return l.sent, l.point
+}
+
+// adopt takes over an answer's point, unless the answer to a later request was there first.
+func (l *ledger) adopt(seq uint64, p Point) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seq > l.adopted {
+		l.adopted, l.point = seq, p
+	}
+}
+
+// answered says whether any answer has come.
+func (l *ledger) answered() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.adopted > 0
+}

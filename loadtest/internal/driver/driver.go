@@ -1,0 +1,60 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
+	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
+)
+
+// Spec is the fleet that a run needs.
+type Spec struct {
+	// Backend as on the command line: a name, or name:policy.
+	Backend string
+	Pods    int
+	// Mesh is go or envoy; Redis is auto, real or embedded. Empty takes the fleet's default.
+	Mesh, Redis string
+	// Seed makes the fleet's own choices repeat: which pod a kill hits, the simulated model's times.
+	Seed uint64
+	// Lenient fleets accept requests without a session header.
+	Lenient bool
+}
+
+// SplitBackend takes name:policy apart; policy is empty where the backend's default applies.
+func SplitBackend(backend string) (name, policy string) {
+	name, policy, _ = strings.Cut(backend, ":")
+	return name, policy
+}
+
+// Driver starts fleets.
+type Driver interface {
+	// Name is the driver's, as given to --driver.
+	Name() string
+	// Up starts a fleet and returns when it is ready. The fleet lives until Down, whatever becomes of ctx.
+	Up(ctx context.Context, s Spec) (Fleet, error)
+}
+
+// Fleet is a running one.
+type Fleet interface {
+	// Status is what the fleet says of itself, with all versions of its endpoints.
+	Status(ctx context.Context) (*fleetv1.StatusResponse, error)
+	// Do does one thing to the fleet, and returns when it is complete, with the name of the pod that it hit, if any.
+	Do(ctx context.Context, e scenario.Event) (pod string, err error)
+	// Died is closed if the fleet ends by itself; Err then says how.
+	Died() <-chan struct{}
+	Err() error
+	// Down ends the fleet and returns when nothing of it is left. It may be called again.
+	Down(ctx context.Context) error
+}
+
+// Errors of drivers; they come wrapped with what happened.
+var (
+	// ErrNoFleetProgram is returned where bin/fleet can't be found.
+	ErrNoFleetProgram = errors.New("no fleet program")
+	// ErrStart is returned for a fleet that did not become ready.
+	ErrStart = errors.New("fleet did not start")
+	// ErrDied is returned for a fleet that ended by itself.
+	ErrDied = errors.New("fleet died")
+)

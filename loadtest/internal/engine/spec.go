@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/client"
+	"github.com/smaran-v2/smaran/loadtest/internal/driver"
+	"github.com/smaran-v2/smaran/loadtest/internal/plan"
+	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
+	"github.com/smaran-v2/smaran/loadtest/internal/tally"
+)
+
+// Spec is one run.
+type Spec struct {
+	// Backend as on the command line.
+	Backend  string
+	Scenario scenario.Scenario
+	// Repeat counts from 1.
+	Repeat int
+	// Load of the run; its duration and headerlessness are the scenario's.
+	Load       plan.Load
+	OnMisroute client.OnMisroute
+	// GapThreshold is the gap in arriving RTP above which a call counts as interrupted.
+	GapThreshold time.Duration
+	// Mesh and Redis as in driver.Spec.
+	Mesh, Redis string
+}
+
+// fleet is what the spec needs running.
+func (s Spec) fleet() driver.Spec {
+	return driver.Spec{
+		Backend: s.Backend, Pods: s.Scenario.Pods, Mesh: s.Mesh, Redis: s.Redis, Seed: s.Load.Seed, Lenient: s.Scenario.Headerless,
+	}
+}
+
+// load is the spec's load with what the scenario decides.
+func (s Spec) load() plan.Load {
+	l := s.Load
+	l.Duration, l.Headerless = s.Scenario.Duration, s.Scenario.Headerless
+	return l
+}
+
+// Engine runs specs, one at a time.
+type Engine struct {
+	Driver driver.Driver
+	// Phones makes the callers' ends of calls.
+	Phones Switchboard
+	Clock  clockwork.Clock
+	Log    *slog.Logger
+	// Histograms, optional, is given a run's histograms in full, by their names in report.v1, which keeps coarser ones.
+	Histograms func(Spec, map[string]tally.Histogram)
+	// Progress, optional, is told what the run is doing, from a goroutine of the run.
+	Progress func(Progress)
+}
+
+// Progress is where a run is.
+type Progress struct {
+	// Stage is a few words: starting the fleet, warming up, measuring, the event under way.
+	Stage string
+	// Done and Total are times of the warm-up and the measured part together; Total is 0 before they begin.
+	Done, Total time.Duration
+}
+
+// Tolerances of a run. They are stated in docs/decisions.
+const (
+	// lateBy is how long after its intended time a request may leave, and still be on time: one frame of audio.
+	lateBy = 20 * time.Millisecond
+	// maxLateShare of late requests makes a run invalid.
+	maxLateShare = 0.05
+	// perCaller bounds a caller's unanswered requests. A request that is due beyond it is dropped and counted.
+	perCaller = 16
+	// settleMargin is how long an endpoint change may take to reach every process.
+	settleMargin = 500 * time.Millisecond
+	// answerGrace is how long the last requests may take once the run is over.
+	answerGrace = 5 * time.Second
+	// downTime bounds taking the fleet down.
+	downTime = 20 * time.Second
+)

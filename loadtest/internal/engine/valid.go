@@ -1,0 +1,42 @@
+package engine
+
+import (
+	"fmt"
+	"time"
+
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+)
+
+// invalid lists why a result must not be compared.
+func (r *run) invalid(m measurement, out *reportv1.Result) []string {
+	var why []string
+	add := func(format string, args ...any) { why = append(why, fmt.Sprintf(format, args...)) }
+	if m.interrupted {
+		add("interrupted after %v of %v", (m.stopped - r.plan.Load.Warmup).Round(time.Millisecond), r.plan.Load.Duration)
+	}
+	if m.fleetError != nil {
+		add("%v", m.fleetError)
+	}
+	if out.GetLoad().GetRequests() == 0 && !m.interrupted {
+		add("no request was sent in the measured part")
+	}
+	if share := out.GetGenerator().GetLateShare(); share > maxLateShare {
+		add("%.1f%% of the requests left more than %v late (allowed: %.0f%%): the generator fell behind; lower --rate or --calls",
+			100*share, lateBy, 100*maxLateShare)
+	}
+	if planned := uint64(r.plan.Requests()); !m.interrupted && m.dropped > 0 && float64(m.dropped) > maxLateShare*float64(planned) {
+		add("%d of %d requests were not sent because their callers had %d unanswered", m.dropped, planned, perCaller)
+	}
+	if m.usageErr != nil {
+		add("%v", m.usageErr)
+	}
+	if n := len(r.spec.Scenario.Events); len(m.events) < n && !m.interrupted && m.fleetError == nil {
+		add("%d of %d events were not begun: the one before took too long", n-len(m.events), n)
+	}
+	for _, e := range m.events {
+		if e.Err != nil {
+			add("event %s: %v", e.Event.Name(), e.Err)
+		}
+	}
+	return why
+}

@@ -1,0 +1,94 @@
+// Package runinfo describes what made a report: the machine, the versions of the programs, and the command that makes it
+// again. It measures nothing.
+package runinfo
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/shirou/gopsutil/v4/cpu"
+	"github.com/shirou/gopsutil/v4/host"
+	"github.com/shirou/gopsutil/v4/mem"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+	"github.com/smaran-v2/smaran/services/version"
+)
+
+// idTime makes ids that sort by time and are good file names.
+const idTime = "20060102-150405"
+
+// New describes a run of a kind (demo, run, compare) that starts now.
+func New(ctx context.Context, kind string, args []string, seed uint64, driver, label string, now time.Time) (*reportv1.Run, error) {
+	m, err := Machine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &reportv1.Run{
+		Id: kind + "-" + now.UTC().Format(idTime), Kind: kind, Command: Command(args), Started: timestamppb.New(now),
+		Seed: seed, Driver: driver, Machine: m, Versions: Versions(), Label: label,
+	}, nil
+}
+
+// Command is a command line that can be pasted into a shell.
+func Command(args []string) string {
+	out := []string{"bin/loadtest"}
+	for _, a := range args {
+		if a == "" || strings.ContainsAny(a, " \t\n'\"\\$&|;<>()*?!`#~={}[]") {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		out = append(out, a)
+	}
+	return strings.Join(out, " ")
+}
+
+// Machine describes this one.
+func Machine(ctx context.Context) (*reportv1.Machine, error) {
+	info, err := host.InfoWithContext(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("describe the machine: %w", err)
+	}
+	memory, err := mem.VirtualMemoryWithContext(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("describe the machine's memory: %w", err)
+	}
+	out := &reportv1.Machine{
+		Os: runtime.GOOS, Arch: runtime.GOARCH, Cpus: uint32(runtime.NumCPU()), MemoryBytes: memory.Total,
+		Kernel: strings.TrimSpace(info.Platform + " " + info.PlatformVersion + ", " + info.KernelVersion),
+	}
+	// Some systems do not say what their processor is called.
+	if cpus, err := cpu.InfoWithContext(ctx); err == nil && len(cpus) > 0 {
+		out.CpuModel = cpus[0].ModelName
+	}
+	return out, nil
+}
+
+// Versions of this program and of what it is built from.
+func Versions() map[string]string {
+	out := map[string]string{"smaran": version.String(), "go": runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if strings.HasPrefix(m.Path, "github.com/pion/webrtc/") {
+				out["pion"] = m.Version
+			}
+		}
+	}
+	return out
+}
+
+// FleetVersions are those of what runs in a fleet beside this repository's programs.
+func FleetVersions(into map[string]string, s *fleetv1.StatusResponse) {
+	found := map[string]string{}
+	for _, p := range s.GetProcesses() {
+		if p.GetVersion() != "" && p.GetKind() != "" && p.GetKind() != "go" {
+			found[p.GetKind()] = p.GetVersion()
+		}
+	}
+	maps.Copy(into, found)
+}

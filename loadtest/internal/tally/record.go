@@ -1,0 +1,119 @@
+package tally
+
+import (
+	"time"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+)
+
+// Class is a disconnect class, as counted in report.v1 under the same name.
+type Class string
+
+// The classes. No occurrence is ever counted under two of them because one implies the other; what happens is recorded
+// as each class that it is.
+const (
+	// Misroute: a request reached a pod that does not hold the call the caller is on.
+	Misroute Class = figures.Misroutes
+	// SignalReconnect: the event stream ended and the media did not.
+	SignalReconnect Class = figures.SignalReconnects
+	// MediaInterruption: a gap in arriving RTP above the threshold.
+	MediaInterruption Class = figures.MediaInterruptions
+	// Renegotiation: a new peer connection was needed after a loss, once however many attempts it took.
+	Renegotiation Class = figures.Renegotiations
+	// Migration: the call moved as planned, before its pod went.
+	Migration Class = figures.Migrations
+	// DroppedNoMedia: no media for ten seconds, at most once a placed call.
+	DroppedNoMedia Class = "dropped_no_media"
+	// DroppedStateLost: the call's conversation was lost, at most once a placed call.
+	DroppedStateLost Class = "dropped_state_lost"
+	// SetupFailure: one attempt to place a call failed.
+	SetupFailure Class = figures.SetupFailures
+	// StateLost: an answer did not continue the conversation that its request named.
+	StateLost Class = figures.StateLost
+	// Unspoken: an answer that the pod could not speak, because the call is elsewhere.
+	Unspoken Class = figures.Unspoken
+	// GapOver60ms and GapOver1s: gaps in arriving RTP of at least that length, beside the threshold of an interruption.
+	GapOver60ms Class = figures.GapsOver60ms
+	GapOver1s   Class = figures.GapsOver1s
+	// Forward: an answer came through another pod than the one that was routed to.
+	Forward Class = figures.Forwards
+)
+
+// Names of report.v1 counts that package figures does not show by themselves.
+const (
+	FirstLoads        = "first_loads"
+	ScatteredSessions = "scattered_sessions"
+)
+
+// State is what an inference found at its pod.
+type State uint8
+
+// States of an answer.
+const (
+	// Failed: no answer.
+	Failed State = iota
+	Cold
+	Warm
+	Cached
+)
+
+// Inference is one finished request. Times count from the start of the run.
+type Inference struct {
+	Call                 int
+	Intended, Sent, Done time.Duration
+	State                State
+	// First says that the caller had had no answer before, so that no backend could have known the session.
+	First bool
+	// Pod and Address of who answered; empty where it failed.
+	Pod, Address string
+	// Error is a problem code or the kind of transport error; empty on an answer.
+	Error string
+	// Route is the coordinator's own decision time, 0 where it does not say.
+	Route time.Duration
+}
+
+// Latency counts from the intended time, so that waiting in line is not omitted.
+func (i Inference) Latency() time.Duration { return i.Done - i.Intended }
+
+// Occurrence is one thing of a class that happened to one caller.
+type Occurrence struct {
+	At    time.Duration
+	Call  int
+	Class Class
+}
+
+// Setup is one call that was placed.
+type Setup struct {
+	At      time.Duration
+	Call    int
+	Took    time.Duration
+	Redial  bool
+	Pod     string
+	Address string
+}
+
+// Gap is a time without RTP of the agent between two packets of one caller.
+type Gap struct {
+	Call int
+	// At is when it ended, or when measuring did.
+	At       time.Duration
+	Duration time.Duration
+}
+
+// Records is everything that callers saw.
+type Records struct {
+	Inferences  []Inference
+	Occurrences []Occurrence
+	Setups      []Setup
+	// Losses are the moments in which calls went down; Setups bring them up.
+	Losses []Occurrence
+	// Gaps has the longest gap of each call that ended in each slice of GapSlice.
+	Gaps []Gap
+	// Attempts to place a call.
+	Attempts uint64
+	// Errors of everything but inferences, by code: signalling, control messages, candidates.
+	SideErrors map[string]uint64
+}
+
+// GapSlice is the time of which a call's longest gap is kept.
+const GapSlice = time.Second

@@ -1,0 +1,128 @@
+package tally
+
+import (
+	"sync"
+	"time"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+)
+
+// Recorder takes what the callers of one worker see. It is safe for concurrent use.
+//
+// Latencies of the measured part go into histograms as they come, so that a long run needs no second pass; the records
+// themselves are kept as well (about 120 bytes a request), because moves and timelines need each one's time.
+type Recorder struct {
+	from, to time.Duration
+
+	mu    sync.Mutex
+	all   Records
+	hists map[string]Histogram
+}
+
+// NewRecorder measures what was intended in [from, to), counted from the start of the run.
+func NewRecorder(from, to time.Duration) *Recorder {
+	r := &Recorder{from: from, to: to, hists: map[string]Histogram{}}
+	r.all.SideErrors = map[string]uint64{}
+	return r
+}
+
+func (r *Recorder) record(name string, d time.Duration) {
+	h, ok := r.hists[name]
+	if !ok {
+		h = NewHistogram()
+		r.hists[name] = h
+	}
+	h.Record(d)
+}
+
+// Inference adds a finished request.
+func (r *Recorder) Inference(i Inference) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all.Inferences = append(r.all.Inferences, i)
+	if i.State == Failed || i.Intended < r.from || i.Intended >= r.to {
+		return
+	}
+	r.record(figures.Inference, i.Latency())
+	switch i.State {
+	case Cold:
+		r.record(figures.InferenceCold, i.Latency())
+	case Warm:
+		r.record(figures.InferenceWarm, i.Latency())
+	}
+	if i.Route > 0 {
+		r.record(figures.Route, i.Route)
+	}
+}
+
+// Occurrence adds one thing of a class.
+func (r *Recorder) Occurrence(o Occurrence) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all.Occurrences = append(r.all.Occurrences, o)
+}
+
+// Attempt counts one try to place a call.
+func (r *Recorder) Attempt() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all.Attempts++
+}
+
+// Setup adds a call that was placed.
+func (r *Recorder) Setup(s Setup) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all.Setups = append(r.all.Setups, s)
+	r.record(figures.Setup, s.Took)
+}
+
+// Loss says that a call went down.
+func (r *Recorder) Loss(call int, at time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all.Losses = append(r.all.Losses, Occurrence{At: at, Call: call})
+}
+
+// Gap adds a call's longest gap of one slice.
+func (r *Recorder) Gap(g Gap) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all.Gaps = append(r.all.Gaps, g)
+	if g.At >= r.from && g.At < r.to {
+		r.record(figures.Gap, g.Duration)
+	}
+}
+
+// SideError counts a failed request that was no inference.
+func (r *Recorder) SideError(code string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all.SideErrors[code]++
+}
+
+// Merge gathers what all workers recorded. The recorders must no longer be in use.
+func Merge(recorders []*Recorder) (Records, map[string]Histogram) {
+	all := Records{SideErrors: map[string]uint64{}}
+	hists := map[string]Histogram{}
+	for _, r := range recorders {
+		r.mu.Lock()
+		all.Inferences = append(all.Inferences, r.all.Inferences...)
+		all.Occurrences = append(all.Occurrences, r.all.Occurrences...)
+		all.Setups = append(all.Setups, r.all.Setups...)
+		all.Losses = append(all.Losses, r.all.Losses...)
+		all.Gaps = append(all.Gaps, r.all.Gaps...)
+		all.Attempts += r.all.Attempts
+		for code, n := range r.all.SideErrors {
+			all.SideErrors[code] += n
+		}
+		for name, h := range r.hists {
+			if _, ok := hists[name]; !ok {
+				hists[name] = NewHistogram()
+			}
+			hists[name].Merge(h)
+		}
+		r.mu.Unlock()
+	}
+	return all, hists
+}
