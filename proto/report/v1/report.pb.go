@@ -1781,7 +1781,7 @@ func (x *Comparison) GetDifference() *Interval {
 	return nil
 }
 
-// Interval is a mean over repeats of one figure a run, and its bootstrap interval. With one repeat low and high equal the
+// Interval is the median over repeats of one figure a run, and its bootstrap interval. With one repeat low and high equal the
 // estimate and say nothing.
 type Interval struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
