@@ -45,7 +45,7 @@ type Call struct {
 	answer Answer
 	setup  time.Duration
 	mic    *speaker
-	stream stream
+	stream *Stream
 
 	start time.Time
 
@@ -75,7 +75,7 @@ func Dial(ctx context.Context, api *API, sig Signaler, opts Options) (*Call, err
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSetup, err)
 	}
-	c := &Call{api: api, opts: opts, pc: pc, mic: newSpeaker(opts.Speech, api.sounds), start: start,
+	c := &Call{api: api, opts: opts, pc: pc, mic: newSpeaker(opts.Speech, api.sounds), stream: opts.Meter.Stream(), start: start,
 		first: make(chan struct{}), lost: make(chan struct{})}
 	if err := c.connect(ctx, sig); err != nil {
 		c.Close()
@@ -227,8 +227,8 @@ func (c *Call) onTrack(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
 		if err != nil {
 			continue
 		}
-		c.last.Store(int64(c.api.clock.Since(c.start)))
-		c.opts.Meter.received(&c.stream, header.SequenceNumber, header.Timestamp)
+		c.last.Store(max(1, int64(c.api.clock.Since(c.start))))
+		c.stream.Received(header.SequenceNumber, header.Timestamp)
 		if c.opts.OnAudio != nil {
 			c.opts.OnAudio(buf[payload:n])
 		}

@@ -36,10 +36,16 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
+// heartbeat of the pods in tests.
+const heartbeat = 50 * time.Millisecond
+
 // pod is an agent's end on loopback.
 type pod struct {
 	*call.Manager
-	addr  *net.UDPAddr
+	addr *net.UDPAddr
+	// gate is the pod's socket, unless an option gave it another.
+	gate *gate
+	// asked counts the utterances that were answered.
 	asked atomic.Int64
 
 	mu    sync.Mutex
@@ -51,9 +57,9 @@ func startPod(t testing.TB, options ...func(*call.Config)) *pod {
 	t.Helper()
 	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
-	p := &pod{addr: socket.LocalAddr().(*net.UDPAddr)}
+	p := &pod{addr: socket.LocalAddr().(*net.UDPAddr), gate: &gate{UDPConn: socket}}
 	cfg := call.Config{
-		Media: socket, ICELite: call.DefaultICELite, MaxCalls: 1000, Heartbeat: 50 * time.Millisecond, Log: quiet(),
+		Media: p.gate, ICELite: call.DefaultICELite, MaxCalls: 1000, Heartbeat: heartbeat, Log: quiet(),
 		Respond: func(_ context.Context, _ session.ID, prompt string) (call.Answer, error) {
 			turn := p.asked.Add(1)
 			return call.Answer{Text: "answer to " + prompt, Turn: uint64(turn), Checksum: fmt.Sprintf("%016x", turn)}, nil

@@ -93,7 +93,7 @@ type Meter struct {
 
 	mu       sync.Mutex
 	last     time.Time
-	lastFrom *stream
+	lastFrom *Stream
 	seen     Snapshot
 	hist     *hdrhistogram.Histogram
 }
@@ -120,15 +120,20 @@ func NewMeter(cfg MeterConfig) *Meter {
 	return &Meter{cfg: cfg, hist: NewGapHistogram()}
 }
 
-// stream is one call's part of a meter.
-type stream struct {
+// Stream is one call's part of a meter.
+type Stream struct {
+	meter     *Meter
 	started   bool
 	sequence  uint16
 	timestamp uint32
 }
 
-// received takes a packet of a stream. It is called for every packet of every call.
-func (m *Meter) received(s *stream, sequence uint16, timestamp uint32) {
+// Stream begins to measure a call; what it receives after another one ends a gap across a redial.
+func (m *Meter) Stream() *Stream { return &Stream{meter: m} }
+
+// Received takes the next packet of the stream, now, by its RTP sequence number and timestamp.
+func (s *Stream) Received(sequence uint16, timestamp uint32) {
+	m := s.meter
 	now := m.cfg.Clock.Now()
 	m.mu.Lock()
 	frames, ticks := m.place(s, sequence, timestamp)
@@ -150,7 +155,7 @@ func (m *Meter) received(s *stream, sequence uint16, timestamp uint32) {
 
 // place puts a packet into its stream and returns by how many packets, and how much media time, it is ahead of the one
 // before: 1 and 160 in the regular case, 0 for a late one.
-func (m *Meter) place(s *stream, sequence uint16, timestamp uint32) (frames, ticks int) {
+func (m *Meter) place(s *Stream, sequence uint16, timestamp uint32) (frames, ticks int) {
 	if !s.started {
 		s.started, s.sequence, s.timestamp = true, sequence, timestamp
 		return 1, audio.FrameSamples

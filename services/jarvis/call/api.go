@@ -4,8 +4,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/pion/ice/v4"
@@ -81,16 +81,16 @@ func newAPI(cfg Config) (ice.UDPMux, *webrtc.API, []webrtc.Certificate, error) {
 	return mux, api, []webrtc.Certificate{*cert}, nil
 }
 
-// growBuffers asks for bigger socket buffers; a socket that is none (in tests), or an OS that refuses, changes nothing.
+// growBuffers asks for bigger socket buffers; a connection that has none, or an OS that refuses, changes nothing.
 func growBuffers(cfg Config) {
-	udp, ok := cfg.Media.(*net.UDPConn)
+	socket, ok := cfg.Media.(interface {
+		SetReadBuffer(bytes int) error
+		SetWriteBuffer(bytes int) error
+	})
 	if !ok {
 		return
 	}
-	if err := udp.SetReadBuffer(socketBuffer); err != nil {
-		cfg.Log.Debug("media socket keeps its receive buffer", "error", err)
-	}
-	if err := udp.SetWriteBuffer(socketBuffer); err != nil {
-		cfg.Log.Debug("media socket keeps its send buffer", "error", err)
+	if err := errors.Join(socket.SetReadBuffer(socketBuffer), socket.SetWriteBuffer(socketBuffer)); err != nil {
+		cfg.Log.Debug("media socket keeps its buffers", "error", err)
 	}
 }
