@@ -134,6 +134,7 @@ func TestARedialGoesWhereTheSessionWillBe(t *testing.T) {
 			where[id] = after.GetPod()
 		}
 		require.NotEmpty(t, where)
+		r.kill("jarvis-2")
 		r.Remove("jarvis-2")
 		for id, pod := range where {
 			require.Equal(t, pod, r.podOf(t, id))
@@ -171,6 +172,7 @@ func TestAPodThatIsGoneLosesItsSessions(t *testing.T) {
 		for _, id := range ids {
 			before[id] = r.podOf(t, id)
 		}
+		r.kill("jarvis-1")
 		r.Remove("jarvis-1")
 		for _, id := range ids {
 			after := r.podOf(t, id)

@@ -128,7 +128,7 @@ func TestADeadPodIsLeftBeforeItsLeaseExpires(t *testing.T) {
 	for _, id := range ids {
 		before[id] = r.podOf(t, id)
 	}
-	r.Pod("jarvis-1").Kill() // still listed, its lease still live
+	r.kill("jarvis-1") // still listed, its lease still live
 	for _, id := range ids {
 		after := r.podOf(t, id)
 		require.NotEqual(t, "jarvis-1", after)

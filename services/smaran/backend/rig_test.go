@@ -21,6 +21,7 @@ import (
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
 	"github.com/smaran-v2/smaran/services/affinity"
+	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/registry"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
@@ -55,7 +56,7 @@ type kind struct {
 	label string
 	name  backend.Name
 	// mesh is how the mesh chooses; "" for a backend that needs none.
-	mesh  podtest.Policy
+	mesh  mesh.Policy
 	redis bool
 
 	// sticky: a session's requests reach one pod while the endpoints stay.
@@ -72,10 +73,10 @@ func kinds() []kind {
 		{label: "redis-plain", name: backend.RedisPlain, redis: true, sticky: true, follows: true},
 		{label: "redis", name: backend.Redis, redis: true, sticky: true, agrees: true, follows: true},
 		{label: "app-hash", name: backend.AppHash, sticky: true, agrees: true},
-		{label: "istio-hash:ring", name: backend.IstioHash, mesh: podtest.Ring, sticky: true, agrees: true},
-		{label: "istio-hash:maglev", name: backend.IstioHash, mesh: podtest.Maglev, sticky: true, agrees: true},
-		{label: "stateful-header", name: backend.StatefulHeader, mesh: podtest.StatefulHeader, sticky: true, follows: true},
-		{label: "stateful-cookie", name: backend.StatefulCookie, mesh: podtest.StatefulCookie, sticky: true, follows: true},
+		{label: "istio-hash:ring", name: backend.IstioHash, mesh: mesh.Ring, sticky: true, agrees: true},
+		{label: "istio-hash:maglev", name: backend.IstioHash, mesh: mesh.Maglev, sticky: true, agrees: true},
+		{label: "stateful-header", name: backend.StatefulHeader, mesh: mesh.StatefulByHeader, sticky: true, follows: true},
+		{label: "stateful-cookie", name: backend.StatefulCookie, mesh: mesh.StatefulByCookie, sticky: true, follows: true},
 	}
 }
 
@@ -94,7 +95,7 @@ func newRig(t testing.TB, k kind, n int, edit ...func(*backend.Deps)) *rig {
 	if k.mesh != "" {
 		r.deps.MeshURL = r.Mesh(t, k.mesh)
 	}
-	if k.mesh == podtest.Maglev {
+	if k.mesh == mesh.Maglev {
 		r.deps.MeshPolicy = affinity.PolicyMaglev
 	}
 	if k.redis {
@@ -138,6 +139,13 @@ func (r *rig) call(ctx context.Context, id session.ID, lost string) (*jarvisv1.S
 		&smaranv1.PlaceCallRequest{Sdp: "offer", LostPod: lost})
 	r.keep(id, reply)
 	return res.GetServed(), err
+}
+
+// kill ends a pod. Kept connections to it go too: a request that is sent on one at that very moment fails with every backend, and
+// that is not what these tests are about.
+func (r *rig) kill(name string) {
+	r.Pod(name).Kill()
+	r.service.Close()
 }
 
 func within(ctx context.Context, id session.ID) context.Context {

@@ -64,7 +64,7 @@ func New(o Options) (*Service, error) {
 	return &Service{options: o, upstreams: u, calls: c, metrics: newMetrics(o.Metrics)}, nil
 }
 
-// Close gives up the connections to pods that are idle. Call it after the last operation.
+// Close gives up the connections to pods that are idle. Operations may follow, on new ones.
 func (s *Service) Close() { s.upstreams.close() }
 
 // Incoming is what an edge knows of a request besides its message. The session is in the context.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -19,12 +20,14 @@ import (
 type Fleet struct {
 	t testing.TB
 
-	mu     sync.Mutex
-	set    endpoints.Set
-	pods   map[string]*Pod
-	leases map[string]context.CancelFunc
-	client *redis.Client
-	closed sync.WaitGroup
+	mu      sync.Mutex
+	set     endpoints.Set
+	version int
+	pods    map[string]*Pod
+	leases  map[string]context.CancelFunc
+	client  *redis.Client
+	meshes  []*proxy
+	closed  sync.WaitGroup
 }
 
 // NewFleet starts n pods, jarvis-0 and so on, all listed as healthy.
@@ -99,8 +102,13 @@ func (f *Fleet) SetHealth(name string, h endpoints.Health) {
 
 func (f *Fleet) change(edit func([]endpoints.Endpoint) []endpoints.Endpoint) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.set = endpoints.Set{Version: f.set.Version + "+", Endpoints: edit(slices.Clone(f.set.Endpoints))}
+	f.version++
+	f.set = endpoints.Set{Version: strconv.Itoa(f.version), Endpoints: edit(slices.Clone(f.set.Endpoints))}
+	set, meshes := f.set, f.meshes
+	f.mu.Unlock()
+	for _, m := range meshes {
+		m.follow(f.t, set)
+	}
 }
 
 // HoldLeases registers all pods, and those to come, in client's Redis, and returns once they are in it.

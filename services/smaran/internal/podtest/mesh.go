@@ -1,79 +1,74 @@
 package podtest
 
 import (
-	"math/rand/v2"
-	"net/http"
+	"context"
+	"log/slog"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
+	"path/filepath"
 	"testing"
 
-	"github.com/smaran-v2/smaran/services/affinity"
-	"github.com/smaran-v2/smaran/services/session"
-	"github.com/smaran-v2/smaran/services/wire"
+	"github.com/google/go-cmp/cmp"
+	"github.com/jonboulle/clockwork"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/smaran-v2/smaran/services/endpoints"
+	"github.com/smaran-v2/smaran/services/mesh"
 )
 
-// Policy is how the mesh chooses.
-type Policy string
+// proxy is a mesh over the fleet.
+type proxy struct {
+	file     string
+	registry *prometheus.Registry
+}
 
-// The policies.
-const (
-	Ring           Policy = "ring"
-	Maglev         Policy = "maglev"
-	StatefulHeader Policy = "stateful-header"
-	StatefulCookie Policy = "stateful-cookie"
-)
-
-// Mesh starts a proxy over the fleet that chooses as Envoy does, and returns its URL. It ends with the test.
-func (f *Fleet) Mesh(t testing.TB, policy Policy) string {
+// Mesh starts a mesh over the fleet and returns its URL. It ends with the test. Changes of the fleet return once the mesh
+// has them.
+func (f *Fleet) Mesh(t testing.TB, policy mesh.Policy) string {
 	t.Helper()
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		hosts := f.Current().Hosts()
-		if len(hosts) == 0 {
-			http.Error(w, "no healthy upstream", http.StatusServiceUnavailable)
-			return
-		}
-		address, respond := f.pick(policy, hosts, r)
-		proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address})
-		proxy.Transport = transport
-		proxy.FlushInterval = -1
-		proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) {
-			http.Error(w, "upstream connect error", http.StatusServiceUnavailable)
-		}
-		proxy.ModifyResponse = func(res *http.Response) error { respond(res.Header); return nil }
-		proxy.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
+	p := &proxy{file: filepath.Join(t.TempDir(), "endpoints.json"), registry: prometheus.NewRegistry()}
+	require.NoError(t, endpoints.WriteFile(p.file, f.Current()))
+	options, err := mesh.Defaults(p.file, policy)
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	m, err := mesh.New(ctx, options, mesh.Dependencies{
+		Log: slog.New(slog.DiscardHandler), Registry: p.registry, Clock: clockwork.NewRealClock(),
+	})
+	require.NoError(t, err)
+	server := httptest.NewServer(m)
+	t.Cleanup(func() {
+		server.Close()
+		stop()
+		m.Wait()
+	})
+	f.mu.Lock()
+	f.meshes = append(f.meshes, p)
+	f.mu.Unlock()
 	return server.URL
 }
 
-func (f *Fleet) pick(policy Policy, hosts []affinity.Host, r *http.Request) (address string, respond func(http.Header)) {
-	drawn := hosts[rand.IntN(len(hosts))].Address
-	none := func(http.Header) {}
-	known := func(wanted string) bool { _, there := f.Current().LookupAddress(wanted); return there }
-	switch policy {
-	case StatefulHeader:
-		if wanted, ok := affinity.DecodeHeader(r.Header.Get(wire.HeaderStateful)); ok && known(wanted) {
-			return wanted, none
+// follow gives the mesh a new version of the endpoints and waits until it says that it has as many of each health.
+func (p *proxy) follow(t testing.TB, set endpoints.Set) {
+	t.Helper()
+	require.NoError(t, endpoints.WriteFile(p.file, set))
+	want := map[string]float64{}
+	for _, e := range set.Endpoints {
+		want[e.Health.String()]++
+	}
+	require.Eventually(t, func() bool { return cmp.Equal(want, p.endpoints(t)) }, Wait, Poll)
+}
+
+func (p *proxy) endpoints(t testing.TB) map[string]float64 {
+	families, err := p.registry.Gather()
+	require.NoError(t, err)
+	got := map[string]float64{}
+	for _, f := range families {
+		if f.GetName() != "mesh_endpoints" {
+			continue
 		}
-		return drawn, func(h http.Header) { h.Set(wire.HeaderStateful, affinity.EncodeHeader(drawn)) }
-	case StatefulCookie:
-		if wanted, _, ok := affinity.DecodeCookie(affinity.CookieValue(r.Header["Cookie"], wire.CookieStateful)); ok && known(wanted) {
-			return wanted, none
-		}
-		return drawn, func(h http.Header) {
-			h.Set("Set-Cookie", affinity.FormatSetCookie(wire.CookieStateful, affinity.EncodeCookie(drawn, 0), "/", 0))
+		for _, m := range f.GetMetric() {
+			got[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
 		}
 	}
-	hash, ok := affinity.HashHeader(r.Header.Values(session.Header))
-	if !ok {
-		return drawn, none
-	}
-	picker, err := affinity.New(affinity.Policy(policy), hosts, affinity.Options{})
-	if err != nil {
-		return drawn, none
-	}
-	return hosts[picker.Pick(hash, 0)].Address, none
+	return got
 }
