@@ -50,6 +50,7 @@ func TestDeathIsNoticedAfterTheDelay(t *testing.T) {
 	const detect, restart, batch = time.Second, 10 * time.Second, 100 * time.Millisecond
 	h := newFleet(t, clock, func(c *fleet.Config) { c.Detect, c.RestartAfter, c.Batch = detect, restart, batch })
 	require.NoError(t, h.Start(t.Context()))
+	require.NoError(t, clock.BlockUntilContext(t.Context(), 2)) // the first pods' batch, which has nothing left to write
 
 	done := make(chan error, 1)
 	go func() {
@@ -57,7 +58,7 @@ func TestDeathIsNoticedAfterTheDelay(t *testing.T) {
 		done <- err
 	}()
 	eventually(t, func() bool { return h.pod(t, "jarvis-2").GetPhase() == fleetv1.PodPhase_POD_PHASE_DEAD }, "dead")
-	require.NoError(t, clock.BlockUntilContext(t.Context(), 2)) // detection and restart
+	require.NoError(t, clock.BlockUntilContext(t.Context(), 4)) // and detection and restart
 	clock.Advance(detect - time.Millisecond)
 	require.Equal(t, []string{"", "1 2 3"}, h.versions(), "not noticed yet")
 

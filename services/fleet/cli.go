@@ -38,7 +38,6 @@ type cli struct {
 
 // invocation is what a command runs with.
 type invocation struct {
-	context.Context
 	environ        []string
 	stdout, stderr io.Writer
 }
@@ -71,7 +70,8 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if err != nil {
 		return fmt.Errorf("%w; fleet --help shows what there is", err)
 	}
-	return command.Run(&invocation{ctx, environ, stdout, stderr})
+	command.BindTo(ctx, (*context.Context)(nil))
+	return command.Run(&invocation{environ: environ, stdout: stdout, stderr: stderr})
 }
 
 func list[T ~string](names []T) string {
@@ -86,10 +86,10 @@ type guardCmd struct {
 	Command []string `arg:"" passthrough:"all"`
 }
 
-func (c *guardCmd) Run(s *invocation) error {
+func (c *guardCmd) Run(ctx context.Context, s *invocation) error {
 	argv := c.Command
 	if len(argv) > 0 && argv[0] == "--" {
 		argv = argv[1:]
 	}
-	return proc.Guard(s, argv, s.environ, s.stdout, s.stderr)
+	return proc.Guard(ctx, argv, s.environ, s.stdout, s.stderr)
 }

@@ -156,7 +156,7 @@ func TestErrorsOfChangesReachTheShell(t *testing.T) {
 func TestNoFleetThere(t *testing.T) {
 	_, err := command(t, []string{"FLEET_CONTROL=127.0.0.1:1"}, "scale", "3")
 	require.ErrorIs(t, err, fleet.ErrNoFleet)
-	require.ErrorContains(t, err, "nothing answers at 127.0.0.1:1; start one with: fleet up")
+	require.ErrorContains(t, err, "nothing answers at 127.0.0.1:1; start one with: "+os.Args[0]+" up")
 }
 
 func TestSignalsEndTheFleet(t *testing.T) {
@@ -252,7 +252,7 @@ func TestBannerSaysWhatToDoNext(t *testing.T) {
 		}
 	}
 	require.Regexp(t, `curl -H 'x-call-session-id: demo-1' http://127\.0\.0\.1:\d+/inference`, text.String())
-	require.Regexp(t, `fleet scale 5 --control 127\.0\.0\.1:\d+`, text.String())
+	require.Regexp(t, `scale 5 --control 127\.0\.0\.1:\d+`, text.String())
 	cancel()
 	require.NoError(t, <-done)
 }

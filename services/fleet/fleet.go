@@ -155,16 +155,17 @@ func (f *Fleet) Start(ctx context.Context) error {
 	if err := f.redisUp(ctx); err != nil {
 		return err
 	}
-	if err := f.start(&f.mesh, meshName, f.meshProcess, f.meshProbe); err != nil {
-		return err
-	}
-	if err := f.startSmaran(); err != nil {
-		return err
-	}
 	if _, err := f.addPods(ctx, f.cfg.Pods); err != nil {
 		return err
 	}
 	if err := f.ledger.release(); err != nil {
+		return err
+	}
+	// Last, so that they have seen the pods once they are ready.
+	if err := f.start(&f.mesh, meshName, f.meshProcess, f.meshProbe); err != nil {
+		return err
+	}
+	if err := f.startSmaran(); err != nil {
 		return err
 	}
 	for _, m := range []*member{f.mesh.member, f.smaran.member} {
@@ -202,7 +203,9 @@ func (f *Fleet) Close() error {
 // release gives back what is not a goroutine.
 func (f *Fleet) release() error {
 	if f.embedded != nil {
+		f.mu.Lock()
 		f.embedded.down()
+		f.mu.Unlock()
 	}
 	if f.supervision != nil {
 		f.spawner.Close()

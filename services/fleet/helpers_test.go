@@ -38,7 +38,7 @@ func config(t *testing.T, change func(*fleet.Config)) fleet.Config {
 		Pods: 3, Backend: "istio-hash", Listen: "127.0.0.1:0", Control: "127.0.0.1:0", Mesh: fleet.MeshGo,
 		RingSize: 1024, Redis: fleet.RedisEmbedded, Seed: 1, WeightsMB: 1, SessionMode: "strict",
 		Grace: 2 * time.Second, Detect: time.Hour, RestartAfter: 0, Batch: 20 * time.Millisecond, StartTimeout: patience,
-		Dir: filepath.Join(t.TempDir(), "out", "fleet"), PortBase: 18080, LogLevel: "info",
+		Dir: filepath.Join(t.TempDir(), "out", "fleet"), PortBase: 21080, LogLevel: "info",
 	}
 	if change != nil {
 		change(&cfg)

@@ -200,8 +200,8 @@ func (l *life) served(err error) {
 	}
 	l.since = l.clock.Now()
 	l.notice.stop()
+	l.on.up() // before whoever waits for it goes on
 	l.update(func(v *view) { v.phase, v.unready = ready, 0 })
-	l.on.up()
 }
 
 // stopProbe returns once the probe's goroutine has ended.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -86,7 +87,7 @@ func fromEnvironment(environ environment, variable, name string) (string, error)
 	return found, nil
 }
 
-// versionOf is the first line that a program prints for --version; empty where there is none.
+// versionOf is the first thing like 1.2.3 that a program prints for --version; empty where there is none.
 func versionOf(ctx context.Context, path string) string {
 	if path == "" {
 		return ""
@@ -95,6 +96,5 @@ func versionOf(ctx context.Context, path string) string {
 	if err != nil {
 		return ""
 	}
-	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	return strings.TrimSpace(strings.TrimPrefix(line, path))
+	return regexp.MustCompile(`\d+\.\d+\.\d+\S*`).FindString(strings.ReplaceAll(string(out), "/", " "))
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -36,15 +37,15 @@ type psCmd struct {
 	JSON bool `help:"Print one line of JSON, a fleet.v1 StatusResponse."`
 }
 
-func (c *psCmd) Run(s *invocation) error {
-	res, err := c.client().Status(s, connect.NewRequest(&fleetv1.StatusRequest{}))
+func (c *psCmd) Run(ctx context.Context, s *invocation) error {
+	res, err := c.client().Status(ctx, connect.NewRequest(&fleetv1.StatusRequest{}))
 	if err != nil {
 		return c.explain(err)
 	}
 	if c.JSON {
 		return writeJSON(s.stdout, res.Msg)
 	}
-	return show(s.stdout, res.Msg, askPods(s, res.Msg.GetPods()))
+	return show(s.stdout, res.Msg, askPods(ctx, res.Msg.GetPods()))
 }
 
 // writeJSON prints one line. protojson alone puts spaces at random.
@@ -168,16 +169,16 @@ func banner(w io.Writer, s *fleetv1.StatusResponse) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%d pods behind smaran: backend %s, mesh %s (%s), redis %s\n\n",
 		len(s.GetPods()), s.GetBackend(), s.GetPolicy(), kinds["mesh"], kinds["redis"])
-	fmt.Fprintf(&b, "  smaran  %s\n  mesh    %s\n", s.GetSmaranUrl(), s.GetMeshUrl())
+	fmt.Fprintf(&b, "  %-9s %s\n  %-9s %s\n", smaranName, s.GetSmaranUrl(), meshName, s.GetMeshUrl())
 	for _, p := range s.GetPods() {
-		fmt.Fprintf(&b, "  %-8s http://%s\n", p.GetName(), p.GetAddress())
+		fmt.Fprintf(&b, "  %-9s http://%s\n", p.GetName(), p.GetAddress())
 	}
 	fmt.Fprintf(&b, "\nask it, twice with one session: cold, then warm\n")
 	fmt.Fprintf(&b, "  curl -H '%s: demo-1' %s%s\n", strings.ToLower(session.Header), s.GetSmaranUrl(), wire.PathInference)
 	fmt.Fprintf(&b, "  curl %s%s\n", s.GetSmaranUrl(), wire.PathFleet)
 	fmt.Fprintf(&b, "\nfrom another shell\n")
 	for _, verb := range []string{"ps", "scale 5", "kill", "rollout", "redis down", "smaran kill", "down"} {
-		fmt.Fprintf(&b, "  fleet %s%s\n", verb, control)
+		fmt.Fprintf(&b, "  %s %s%s\n", os.Args[0], verb, control)
 	}
 	b.WriteString("\nCtrl-C ends it all\n")
 	_, err := io.WriteString(w, b.String())

@@ -103,7 +103,13 @@ func TestOptionsThatTheMeshRefusesEndTheStart(t *testing.T) {
 func TestTwoFleetsAtOnceDoNotMix(t *testing.T) {
 	first, second := startFleet(t, nil), startFleet(t, nil)
 	require.NotEqual(t, first.pod(t, "jarvis-1").GetAddress(), second.pod(t, "jarvis-1").GetAddress())
-	require.Contains(t, second.Status().GetNotices()[0].GetText(), "are taken; using those from")
+	moved := 0
+	for _, h := range []*harness{first, second} {
+		if notices := h.Status().GetNotices(); len(notices) > 0 && strings.Contains(notices[0].GetText(), "are taken; using those from") {
+			moved++
+		}
+	}
+	require.Positive(t, moved, "the one that moved says so")
 }
 
 func TestTakenPodPortMovesAllPods(t *testing.T) {

@@ -27,8 +27,8 @@ type upCmd struct {
 }
 
 // Run is in the foreground until a signal, the end of its parent, or Down.
-func (c *upCmd) Run(s *invocation) (err error) {
-	ctx, err := lifeline.Context(s, s.environ)
+func (c *upCmd) Run(ctx context.Context, s *invocation) (err error) {
+	ctx, err = lifeline.Context(ctx, s.environ)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -34,8 +35,8 @@ func (t target) explain(err error) error {
 		return nil
 	}
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("%w: nothing answers at %s; start one with: fleet up --pods 3 --backend istio-hash (or name another with --control or %s)",
-			ErrNoFleet, t.Control, ControlVariable)
+		return fmt.Errorf("%w: nothing answers at %s; start one with: %s up --pods 3 --backend istio-hash (or name another with --control or %s)",
+			ErrNoFleet, t.Control, os.Args[0], ControlVariable)
 	}
 	var failed *connect.Error
 	if errors.As(err, &failed) && connect.IsWireError(err) {
@@ -49,8 +50,8 @@ type scaleCmd struct {
 	Pods uint32 `arg:"" help:"How many pods there shall be."`
 }
 
-func (c *scaleCmd) Run(s *invocation) error {
-	res, err := c.client().Scale(s, connect.NewRequest(&fleetv1.ScaleRequest{Pods: c.Pods}))
+func (c *scaleCmd) Run(ctx context.Context, s *invocation) error {
+	res, err := c.client().Scale(ctx, connect.NewRequest(&fleetv1.ScaleRequest{Pods: c.Pods}))
 	if err != nil {
 		return c.explain(err)
 	}
@@ -62,8 +63,8 @@ type killCmd struct {
 	Pod string `arg:"" optional:"" help:"Name; without one the fleet's seed picks."`
 }
 
-func (c *killCmd) Run(s *invocation) error {
-	res, err := c.client().Kill(s, connect.NewRequest(&fleetv1.KillRequest{Pod: c.Pod}))
+func (c *killCmd) Run(ctx context.Context, s *invocation) error {
+	res, err := c.client().Kill(ctx, connect.NewRequest(&fleetv1.KillRequest{Pod: c.Pod}))
 	if err != nil {
 		return c.explain(err)
 	}
@@ -75,8 +76,8 @@ type stopCmd struct {
 	Pod string `arg:"" optional:"" help:"Name; without one the fleet's seed picks."`
 }
 
-func (c *stopCmd) Run(s *invocation) error {
-	res, err := c.client().Stop(s, connect.NewRequest(&fleetv1.StopRequest{Pod: c.Pod}))
+func (c *stopCmd) Run(ctx context.Context, s *invocation) error {
+	res, err := c.client().Stop(ctx, connect.NewRequest(&fleetv1.StopRequest{Pod: c.Pod}))
 	if err != nil {
 		return c.explain(err)
 	}
@@ -88,8 +89,8 @@ type freezeCmd struct {
 	Pod string `arg:"" optional:"" help:"Name; without one the fleet's seed picks."`
 }
 
-func (c *freezeCmd) Run(s *invocation) error {
-	res, err := c.client().Freeze(s, connect.NewRequest(&fleetv1.FreezeRequest{Pod: c.Pod}))
+func (c *freezeCmd) Run(ctx context.Context, s *invocation) error {
+	res, err := c.client().Freeze(ctx, connect.NewRequest(&fleetv1.FreezeRequest{Pod: c.Pod}))
 	if err != nil {
 		return c.explain(err)
 	}
@@ -101,8 +102,8 @@ type thawCmd struct {
 	Pod string `arg:"" optional:"" help:"Name; without one every frozen pod."`
 }
 
-func (c *thawCmd) Run(s *invocation) error {
-	res, err := c.client().Thaw(s, connect.NewRequest(&fleetv1.ThawRequest{Pod: c.Pod}))
+func (c *thawCmd) Run(ctx context.Context, s *invocation) error {
+	res, err := c.client().Thaw(ctx, connect.NewRequest(&fleetv1.ThawRequest{Pod: c.Pod}))
 	if err != nil {
 		return c.explain(err)
 	}
@@ -114,8 +115,8 @@ func (c *thawCmd) Run(s *invocation) error {
 
 type rolloutCmd struct{ target }
 
-func (c *rolloutCmd) Run(s *invocation) error {
-	res, err := c.client().Rollout(s, connect.NewRequest(&fleetv1.RolloutRequest{}))
+func (c *rolloutCmd) Run(ctx context.Context, s *invocation) error {
+	res, err := c.client().Rollout(ctx, connect.NewRequest(&fleetv1.RolloutRequest{}))
 	if err != nil {
 		return c.explain(err)
 	}
@@ -127,8 +128,8 @@ type redisCmd struct {
 	State string `arg:"" enum:"down,up" help:"down or up."`
 }
 
-func (c *redisCmd) Run(s *invocation) error {
-	if _, err := c.client().SetRedis(s, connect.NewRequest(&fleetv1.SetRedisRequest{Up: c.State == "up"})); err != nil {
+func (c *redisCmd) Run(ctx context.Context, s *invocation) error {
+	if _, err := c.client().SetRedis(ctx, connect.NewRequest(&fleetv1.SetRedisRequest{Up: c.State == "up"})); err != nil {
 		return c.explain(err)
 	}
 	return s.say("redis is %s", c.State)
@@ -139,8 +140,8 @@ type smaranCmd struct {
 	Action string `arg:"" enum:"kill" help:"kill."`
 }
 
-func (c *smaranCmd) Run(s *invocation) error {
-	if _, err := c.client().KillSmaran(s, connect.NewRequest(&fleetv1.KillSmaranRequest{})); err != nil {
+func (c *smaranCmd) Run(ctx context.Context, s *invocation) error {
+	if _, err := c.client().KillSmaran(ctx, connect.NewRequest(&fleetv1.KillSmaranRequest{})); err != nil {
 		return c.explain(err)
 	}
 	return s.say("killed smaran, which is back")
@@ -149,11 +150,11 @@ func (c *smaranCmd) Run(s *invocation) error {
 type downCmd struct{ target }
 
 // Run returns once the control address is free again, too.
-func (c *downCmd) Run(s *invocation) error {
-	if _, err := c.client().Down(s, connect.NewRequest(&fleetv1.DownRequest{})); err != nil {
+func (c *downCmd) Run(ctx context.Context, s *invocation) error {
+	if _, err := c.client().Down(ctx, connect.NewRequest(&fleetv1.DownRequest{})); err != nil {
 		return c.explain(err)
 	}
-	ctx, cancel := context.WithTimeout(s, controlGrace+time.Second)
+	ctx, cancel := context.WithTimeout(ctx, controlGrace+time.Second)
 	defer cancel()
 	// The fleet holds its control port until its last answer is sent.
 	if err := poll(ctx, func(ctx context.Context) error { return free(ctx, "tcp", c.Control) }); err != nil {
