@@ -115,16 +115,17 @@ func (w *Wheel) Close() {
 func (w *Wheel) run() {
 	defer close(w.done)
 	timer := w.opts.Clock.NewTimer(time.Hour)
+	timer.Stop() // await sets it
 	defer timer.Stop()
 	next, due := 0, w.opts.Clock.Now()
 	for {
 		skip := w.emptySlots(next)
-		if skip == len(w.slots) { // nobody is there: sleep until somebody is, and start afresh
+		if skip == len(w.slots) { // nobody is there: sleep until somebody is, and start afresh with him
 			select {
 			case <-w.stop:
 				return
 			case <-w.wake:
-				due = w.opts.Clock.Now()
+				next, due = (next+w.emptySlots(next))%len(w.slots), w.opts.Clock.Now()
 				continue
 			}
 		}
