@@ -52,7 +52,7 @@ func (x *exchange) tryHTTP1(p *pod) error {
 		return x.tunnel(conn, res)
 	}
 	x.head(res)
-	x.copyBody(ctx, res, conn.Buffered)
+	x.copyBody(ctx, res, conn)
 	reusable = !res.Close
 	if sent == nil {
 		return nil
@@ -203,18 +203,23 @@ func ignoreDeadline(err error) error {
 }
 
 // copyBody passes on what is there as soon as it is there, and cuts the exchange where it does not come to its end.
-// buffered says how many bytes more can be had at once: only when there are none is the client's part flushed.
-func (x *exchange) copyBody(ctx context.Context, res *http.Response, buffered func() int) {
+//
+// What was read is flushed unless more can be had at once, or nothing is to come and the server flushes anyhow. conn knows
+// how much can be had at once; it is nil for HTTP/2, where nobody does, and there a head with a known length waits for the
+// first of its body.
+func (x *exchange) copyBody(ctx context.Context, res *http.Response, conn *upstream.Conn) {
 	announced := announce(x.w.Header(), res.Trailer)
 	x.w.WriteHeader(res.StatusCode)
-	if res.Body != http.NoBody && buffered() == 0 {
-		_ = x.control.Flush() // the head, at once; the first write finds out about a client that is gone
+	missing := res.ContentLength
+	if conn != nil && missing != 0 && conn.Buffered() == 0 || conn == nil && missing < 0 {
+		_ = x.control.Flush() // the first write finds out about a client that is gone
 	}
 	buf := bodies.Get().(*[copySize]byte)
 	defer bodies.Put(buf)
 	for {
 		n, err := res.Body.Read(buf[:])
 		if n > 0 {
+			missing -= int64(n)
 			if _, err := x.w.Write(buf[:n]); err != nil {
 				x.cut("DC", err)
 			}
@@ -225,7 +230,7 @@ func (x *exchange) copyBody(ctx context.Context, res *http.Response, buffered fu
 			return
 		case err != nil:
 			x.cut(cutFlag(ctx, err), err)
-		case buffered() == 0:
+		case missing != 0 && (conn == nil || conn.Buffered() == 0):
 			_ = x.control.Flush() // as above
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/smaran-v2/smaran/services/mesh/upstream"
@@ -14,11 +15,16 @@ func (x *exchange) tryHTTP2(p *pod) error {
 	ctx, cancel := context.WithCancelCause(x.r.Context())
 	defer cancel(nil)
 	defer p.Done()
+	var timer atomic.Pointer[time.Timer]
+	defer func() {
+		if t := timer.Load(); t != nil {
+			t.Stop()
+		}
+	}()
 	complete := func() {
 		x.complete()
-		if deadline := x.deadline(); !deadline.IsZero() {
-			timer := time.AfterFunc(time.Until(deadline), func() { cancel(upstream.ErrTimeout) })
-			context.AfterFunc(ctx, func() { timer.Stop() })
+		if deadline := x.deadline(); !deadline.IsZero() && ctx.Err() == nil {
+			timer.Store(time.AfterFunc(time.Until(deadline), func() { cancel(upstream.ErrTimeout) }))
 		}
 	}
 	if x.r.ContentLength == 0 {
@@ -30,7 +36,7 @@ func (x *exchange) tryHTTP2(p *pod) error {
 	}
 	defer res.Body.Close()
 	x.head(res)
-	x.copyBody(ctx, res, func() int { return 0 })
+	x.copyBody(ctx, res, nil)
 	return nil
 }
 

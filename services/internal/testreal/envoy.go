@@ -15,6 +15,8 @@ import (
 type Envoy struct {
 	// AdminAddr is the admin interface's "ip:port".
 	AdminAddr string
+	// PID is its process, for measurements of what it costs.
+	PID int
 }
 
 // StartEnvoy starts an Envoy with one worker from a bootstrap in YAML or JSON, and returns once it is ready. The admin
@@ -37,7 +39,7 @@ func StartEnvoy(t testing.TB, bootstrapYAML string) *Envoy {
 		// Hot restart takes shared memory by a number that other Envoys on the machine use too.
 		"--disable-hot-restart",
 		"--log-level", "error")
-	e := &Envoy{}
+	e := &Envoy{PID: p.pid}
 	ready := p.await(t, func() bool {
 		// The file appears empty, then gets its line.
 		admin, err := os.ReadFile(adminPath)

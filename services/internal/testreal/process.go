@@ -18,6 +18,7 @@ const (
 // process is a running program that ends with the test.
 type process struct {
 	name   string
+	pid    int
 	output *output
 	exited chan struct{} // closed once the program ended
 }
@@ -34,6 +35,7 @@ func start(t testing.TB, name, path string, args ...string) *process {
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
+	p.pid = cmd.Process.Pid
 	go func() {
 		_ = cmd.Wait() // what went wrong is in the output
 		close(p.exited)
