@@ -9,8 +9,11 @@ const (
 
 // The scenarios that decide, as arguments of bin/loadtest.
 const (
-	byDemo    = "demo"
-	byCompare = "compare"
+	byDemo     = "demo"
+	byOutage   = "compare --scenario redis-outage"
+	byNoHeader = "compare --scenario no-header"
+	byScaling  = "compare --scenario scale-3-10,scale-3-5,scale-10-3"
+	byRollout  = "compare --scenario rollout"
 )
 
 // definitions are in the order of their numbers.
@@ -36,7 +39,7 @@ var definitions = [Count]Definition{
 		Method: "ramp the lookups against one Redis; its CPU and latency",
 	},
 	{
-		Number: 5, Source: "S", Place: PlaceScenario, Needs: byCompare, evaluate: redisDown,
+		Number: 5, Source: "S", Place: PlaceScenario, Needs: byOutage, evaluate: redisDown,
 		Text:   "With Redis down, users are routed at random and calls drop",
 		Method: "redis-outage: the plain lookup against the one that degrades to hashing",
 	},
@@ -66,12 +69,12 @@ var definitions = [Count]Definition{
 		Method: "predicted for 3->4, 9->10 and 10->11",
 	},
 	{
-		Number: 11, Source: "S", Place: PlaceScenario, Needs: byDemo, evaluate: movedOn3To10,
+		Number: 11, Source: "S", Place: PlaceExperiment, evaluate: movedOn3To10,
 		Text:   "About 30% of the sessions move on 3->10",
 		Method: "predicted and measured across the scaling",
 	},
 	{
-		Number: 12, Source: "K", Place: PlaceScenario, Needs: byCompare, evaluate: movedOn3To5,
+		Number: 12, Source: "K", Place: PlaceExperiment, evaluate: movedOn3To5,
 		Text:   "About 40% of the sessions move on 3->5; 60% persist",
 		Method: "predicted and measured across the scaling",
 	},
@@ -96,9 +99,9 @@ var definitions = [Count]Definition{
 		Method: "with and without sidecar, p50 and p99",
 	},
 	{
-		Number: 17, Source: "S", Place: PlaceScenario, Needs: byCompare, evaluate: withoutHeader,
+		Number: 17, Source: "S", Place: PlaceScenario, Needs: byNoHeader, evaluate: withoutHeader,
 		Text:   "Without the header the fallback route spreads requests and affinity is silently lost; rejecting is better",
-		Method: "no-header: lenient against strict",
+		Method: "no-header: a lenient fleet, and what a strict one answers",
 	},
 	{
 		Number: 18, Source: "S", Place: PlaceCluster, Needs: needsIstio + ": mTLS is the sidecars'",
@@ -156,12 +159,12 @@ var definitions = [Count]Definition{
 		Method: "forge one for the bare filter, then for the sealed token",
 	},
 	{
-		Number: 29, Source: "K", Place: PlaceScenario, Needs: byCompare, evaluate: statefulLosesNone,
+		Number: 29, Source: "K", Place: PlaceScenario, Needs: byScaling, evaluate: statefulLosesNone,
 		Text:   "With stateful sessions no session is lost when scaling",
 		Method: "3->5, 3->10 and also 10->3",
 	},
 	{
-		Number: 30, Source: "K", Place: PlaceScenario, Needs: byCompare, evaluate: statefulRestart,
+		Number: 30, Source: "K", Place: PlaceScenario, Needs: byRollout, evaluate: statefulRestart,
 		Text:   "Stateful sessions survive a pod's restart",
 		Method: "rollout: what becomes of the sessions of a pod that is replaced",
 	},

@@ -14,17 +14,17 @@ func Evaluate(r *reportv1.Report) []*reportv1.Claim {
 	for _, c := range r.GetClaims() {
 		found[c.GetNumber()] = c
 	}
-	e := newEvidence(r)
+	valid, all := newEvidence(r)
 	out := make([]*reportv1.Claim, 0, Count)
 	for _, d := range definitions {
-		out = append(out, d.judge(e, found[d.Number]))
+		out = append(out, d.judge(valid, all, found[d.Number]))
 	}
 	return out
 }
 
-func (d Definition) judge(e evidence, earlier *reportv1.Claim) *reportv1.Claim {
+func (d Definition) judge(valid, all evidence, earlier *reportv1.Claim) *reportv1.Claim {
 	if d.evaluate != nil {
-		if f, ok := d.evaluate(e); ok {
+		if f, ok := d.evaluate(valid); ok {
 			return d.Claim(f)
 		}
 	}
@@ -34,7 +34,13 @@ func (d Definition) judge(e evidence, earlier *reportv1.Claim) *reportv1.Claim {
 	if earlier.GetVerdict() == reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE && earlier.GetNote() != "" {
 		return earlier // an experiment that lacked something says what
 	}
-	return d.Claim(d.NotRun())
+	f := d.NotRun()
+	if d.evaluate != nil {
+		if _, ok := d.evaluate(all); ok {
+			f.Note += " (there are runs here that would answer it, but they are not valid)"
+		}
+	}
+	return d.Claim(f)
 }
 
 // Decided is whether a claim's row holds a verdict that something was measured for.

@@ -10,10 +10,9 @@ import (
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 
-// minSessions is how many sessions an event must have been observed on: with fewer a share is off by more than the 10 points
-// that some claims are apart (two standard errors of a share of one half at 100 are 10 points; at 30 they are 18, which still
-// tells 30% from 78%).
-const minSessions = 30
+// minSessions is how many sessions, or requests, a share must be out of to be shown as one: with 20 its standard error is at most 11
+// points. Where a verdict needs more than that, it goes by the interval instead (see interval).
+const minSessions = 20
 
 // Backends that a claim speaks of.
 var (
@@ -23,19 +22,15 @@ var (
 	statefulBackends = []string{"stateful-header", "stateful-cookie"}
 )
 
-// evidence is the valid results of a report, and what it says of itself.
+// evidence is some results of a report.
 type evidence struct {
 	results []*reportv1.Result
 }
 
-func newEvidence(r *reportv1.Report) evidence {
-	var e evidence
-	for _, result := range r.GetResults() {
-		if result.GetValid() {
-			e.results = append(e.results, result)
-		}
-	}
-	return e
+// newEvidence is the valid results, which decide, and all of them.
+func newEvidence(r *reportv1.Report) (valid, all evidence) {
+	all = evidence{results: r.GetResults()}
+	return all.where((*reportv1.Result).GetValid), all
 }
 
 // of keeps the results of some backends.
@@ -70,6 +65,13 @@ func (e evidence) count(name string) (uint64, bool) {
 func (e evidence) requests() (sum uint64) {
 	for _, r := range e.results {
 		sum += r.GetDenominators().GetRequests()
+	}
+	return sum
+}
+
+func (e evidence) sessions() (sum uint64) {
+	for _, r := range e.results {
+		sum += r.GetLoad().GetSessions()
 	}
 	return sum
 }
@@ -128,6 +130,18 @@ func named(verb string) func(*reportv1.Event) bool {
 		first, _, _ := strings.Cut(e.GetName(), "=")
 		return first == verb
 	}
+}
+
+// interval is Wilson's for a share, at 95% confidence.
+func interval(part, of uint64) (low, high float64) {
+	if of == 0 {
+		return 0, 1
+	}
+	const z = 1.96
+	n, p := float64(of), float64(part)/float64(of)
+	middle := (p + z*z/(2*n)) / (1 + z*z/n)
+	half := z * math.Sqrt(p*(1-p)/n+z*z/(4*n*n)) / (1 + z*z/n)
+	return middle - half, middle + half
 }
 
 func percent(share float64) string {

@@ -14,7 +14,7 @@ func withoutMocks(e evidence) (Finding, bool) {
 	}
 	embedded := 0
 	for _, r := range e.results {
-		if strings.HasPrefix(r.GetSettings()[settingRedis], "embedded") {
+		if strings.HasPrefix(r.GetSettings()[settingRedis], embeddedRedis) {
 			embedded++
 		}
 	}

@@ -8,9 +8,13 @@ import (
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 
-// MovedTolerance is how far, in points of share, a measured share may be from a claimed "about": half of what lies between
-// the neighbouring claims (30% and 40%).
+// MovedTolerance is how far, in points of share, a share may be from a claimed "about": half of what lies between the
+// neighbouring claims (30% and 40%).
 const MovedTolerance = 0.05
+
+// wideInterval is the half width of a share's interval beyond which it cannot tell "about 40%" from "about 50%". Then a
+// measurement decides only against a claim, and the prediction over many sessions (package experiments) decides for it.
+const wideInterval = 0.10
 
 // movedOn3To10 is claim 11.
 func movedOn3To10(e evidence) (Finding, bool) { return movedAbout(e, 3, 10, 0.30) }
@@ -18,12 +22,40 @@ func movedOn3To10(e evidence) (Finding, bool) { return movedAbout(e, 3, 10, 0.30
 // movedOn3To5 is claim 12.
 func movedOn3To5(e evidence) (Finding, bool) { return movedAbout(e, 3, 5, 0.40) }
 
+// about is what a measured share says of a claimed one.
+type about int
+
+const (
+	tooFew about = iota // the interval holds the claimed share, and much else
+	near
+	off
+)
+
+func aboutShare(m figures.Moved, ok bool, claimed float64) about {
+	if !ok || m.Observed < minSessions {
+		return tooFew
+	}
+	low, high := interval(m.Moved, m.Observed)
+	share, _ := m.Share()
+	switch {
+	case low > claimed+MovedTolerance || high < claimed-MovedTolerance:
+		return off
+	case (high-low)/2 > wideInterval:
+		return tooFew
+	case math.Abs(share-claimed) <= MovedTolerance:
+		return near
+	default:
+		return off
+	}
+}
+
+// movedAbout sets what the ring and Maglev moved against a claimed share. Without a decision about the ring, which is Istio's
+// default, there is none.
 func movedAbout(e evidence, from, to uint, claimed float64) (Finding, bool) {
 	ring, okRing := e.of(ringBackends...).moved(scaled(from, to))
 	maglev, okMaglev := e.of(maglevBackends...).moved(scaled(from, to))
-	okRing = okRing && ring.Observed >= minSessions
-	okMaglev = okMaglev && maglev.Observed >= minSessions
-	if !okRing && !okMaglev {
+	byRing, byMaglev := aboutShare(ring, okRing, claimed), aboutShare(maglev, okMaglev, claimed)
+	if byRing == tooFew {
 		return Finding{}, false
 	}
 	f := Finding{
@@ -31,40 +63,34 @@ func movedAbout(e evidence, from, to uint, claimed float64) (Finding, bool) {
 		Note: fmt.Sprintf("the fewest that must move on %d->%d are %s; what in theory stays is %s",
 			from, to, percent(1-float64(from)/float64(to)), percent(float64(from)/float64(to))),
 	}
-	var near []string
-	add := func(name string, m figures.Moved) {
-		share, _ := m.Share()
-		f.Figures[name+"_share"], f.Figures[name+"_observed"] = share, float64(m.Observed)
-		line := fmt.Sprintf("%s moved %s of %d sessions", name, percent(share), m.Observed)
-		if predicted, ok := m.PredictedShare(); ok {
-			f.Figures[name+"_predicted_share"] = predicted
-			line += fmt.Sprintf(" (predicted %s)", percent(predicted))
-		}
-		if f.Measured != "" {
-			f.Measured += "; "
-		}
-		f.Measured += line
-		if math.Abs(share-claimed) <= MovedTolerance {
-			near = append(near, name)
-		}
-	}
-	if okRing {
-		add("ring", ring)
-	}
-	if okMaglev {
-		add("maglev", maglev)
+	f.Measured = f.share("ring", ring)
+	if byMaglev != tooFew {
+		f.Measured += "; " + f.share("maglev", maglev)
 	}
 	switch {
-	case len(near) == 0:
-		f.Verdict = reportv1.Verdict_VERDICT_NOT_REPRODUCED
-	case okRing && near[0] == "ring" || !okRing:
-		// The ring is Istio's default; without it only Maglev was asked.
+	case byRing == near:
 		f.Verdict = reportv1.Verdict_VERDICT_REPRODUCED
-	default:
+	case byMaglev == near:
 		f.Verdict = reportv1.Verdict_VERDICT_DEPENDS
 		f.Note = "on the algorithm: true of Maglev, not of Istio's default ring; " + f.Note
+	default:
+		f.Verdict = reportv1.Verdict_VERDICT_NOT_REPRODUCED
 	}
 	return f, true
+}
+
+// share adds an algorithm's figures, and says them.
+func (f Finding) share(name string, m figures.Moved) string {
+	measured, _ := m.Share()
+	low, high := interval(m.Moved, m.Observed)
+	f.Figures[name+"_share"], f.Figures[name+"_observed"] = measured, float64(m.Observed)
+	f.Figures[name+"_low"], f.Figures[name+"_high"] = low, high
+	line := fmt.Sprintf("%s moved %d of %d sessions (%s; 95%%: %s to %s)", name, m.Moved, m.Observed, percent(measured), percent(low), percent(high))
+	if predicted, ok := m.PredictedShare(); ok {
+		f.Figures[name+"_predicted_share"] = predicted
+		line += fmt.Sprintf(", predicted %d", m.Predicted)
+	}
+	return line
 }
 
 // Shares at which "all traffic rebalances" counts as true and as false: allow for a tenth that stays, or moves, by chance.

@@ -9,12 +9,16 @@ import (
 
 // Keys of Result.settings that evaluators read.
 const (
-	settingSessionMode = "session_mode"
-	settingRedis       = "redis"
+	settingSessionMode    = "session_mode"
+	settingNoHeaderAnswer = "no_header_answer"
+	settingRedis          = "redis"
 )
 
-// codeSessionMissing is the key in Result.errors of requests refused for want of a session: what package session says
-// of a request without its header.
+// embeddedRedis begins the setting of a fleet whose Redis was none.
+const embeddedRedis = "miniredis"
+
+// codeSessionMissing is the code of a refusal for want of a session: what package session says of a request without its
+// header.
 func codeSessionMissing() string {
 	var missing *session.Error
 	if _, err := session.FromHeader(http.Header{}); errors.As(err, &missing) {

@@ -11,7 +11,7 @@ import (
 // cell is one figure of a table.
 type cell struct {
 	Main, Sub string
-	// Heat tints the cell by its share of the largest valid figure in its column, 0 to 1.
+	// Heat tints the cell by how far it is above the least valid figure of its column, against the largest.
 	Heat template.CSS
 	// Zero is whether the figure was measured as nothing; Absent whether it was not measured.
 	Zero, Absent bool
@@ -43,12 +43,18 @@ func tableOf(groups []*figures.Group, columns []figure) tableView {
 	for _, c := range columns {
 		t.Heads = append(t.Heads, c.head)
 	}
-	most := make([]float64, len(columns))
+	least, most := make([]float64, len(columns)), make([]float64, len(columns))
 	for i, c := range columns {
+		seen := false
 		for _, g := range groups {
-			if v, _, _, ok := c.value(g); ok && g.Ranked() {
-				most[i] = max(most[i], v)
+			v, _, _, ok := c.value(g)
+			if !ok || !g.Ranked() {
+				continue
 			}
+			if !seen || v < least[i] {
+				least[i] = v
+			}
+			seen, most[i] = true, max(most[i], v)
 		}
 	}
 	for _, g := range groups {
@@ -60,8 +66,8 @@ func tableOf(groups []*figures.Group, columns []figure) tableView {
 				continue
 			}
 			out := cell{Main: main, Sub: sub, Zero: v == 0}
-			if g.Ranked() && most[i] > 0 && v > 0 {
-				out.Heat = template.CSS(fmt.Sprintf("--heat:%.0f%%", 100*v/most[i])) //nolint:gosec // a number
+			if g.Ranked() && v > least[i] {
+				out.Heat = template.CSS(fmt.Sprintf("--heat:%.0f%%", 100*(v-least[i])/most[i])) //nolint:gosec // a number
 			}
 			row.Cells = append(row.Cells, out)
 		}
@@ -102,7 +108,7 @@ func reasons(g *figures.Group) string {
 // comparisonFigures are the columns of the main table.
 func comparisonFigures() []figure {
 	return []figure{
-		{head{"Sessions moved", "of those observed / predicted", "Sessions that another pod served after an event, and how many the algorithm says"}, movedFigure},
+		{head{"Sessions moved", "of observed / predicted", "Sessions that another pod served after an event, and how many the algorithm says"}, movedFigure},
 		countFigure("Misroutes", figures.Misroutes, "A request reached a pod that does not hold the call"),
 		countFigure("Dropped calls", figures.DroppedCalls, "No media within 10 s, or the session's state was lost"),
 		countFigure("Media interruptions", figures.MediaInterruptions, "Gaps over 200 ms in the agent's audio"),
@@ -114,6 +120,9 @@ func comparisonFigures() []figure {
 		percentileFigure("Set-up p99", figures.Setup, 99),
 		{head{"Worst gap", "ms", "The longest gap in any call's audio"}, worstGap},
 		countFigure("Failed requests", figures.RequestsFailed, "Requests without an answer, by any cause"),
+		{head{"Valid runs", "of all", "Repeats whose figures count"}, func(g *figures.Group) (float64, string, string, bool) {
+			return 0, fmt.Sprintf("%d/%d", len(g.Valid), len(g.All)), "", true
+		}},
 	}
 }
 
@@ -134,7 +143,7 @@ func movedFigure(g *figures.Group) (float64, string, string, bool) {
 
 // countFigure is a count with its rate by call-minutes and by event.
 func countFigure(name, class, help string) figure {
-	return figure{head{name, "per 1,000 call-min · event", help}, func(g *figures.Group) (float64, string, string, bool) {
+	return figure{head{Name: name, Help: help}, func(g *figures.Group) (float64, string, string, bool) {
 		n, ok := g.Count(class)
 		if !ok {
 			return 0, "", "", false

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -82,9 +83,9 @@ func contrast(ranked []*figures.Group) string {
 		high, _ := worst.Count(s.class)
 		low, _ := best.Count(s.class)
 		return fmt.Sprintf("On the same calls and the same events, %s %s %s; %s %s.",
-			nameOf(worst), s.verb, times(high, s.noun, worst), nameOf(best), least(low, s.noun))
+			nameOf(worst), s.verb, times(high, s.noun, worst), nameOf(best), least(low, s.noun, best))
 	}
-	return fmt.Sprintf("On the same calls and the same events, %s did equally well.", plural(uint64(len(ranked)), "backend"))
+	return fmt.Sprintf("On the same calls and the same events, %s do not differ by more than chance.", plural(uint64(len(ranked)), "backend"))
 }
 
 // times is "12 of 60 calls" for calls and "12 times" for what can happen to a call more than once.
@@ -97,10 +98,10 @@ func times(n uint64, noun string, g *figures.Group) string {
 	return plural(n, noun)
 }
 
-func least(n uint64, noun string) string {
+func least(n uint64, noun string, g *figures.Group) string {
 	switch {
 	case n > 0:
-		return plural(n, noun)
+		return times(n, noun, g)
 	case noun == "call":
 		return "none"
 	default:
@@ -108,7 +109,7 @@ func least(n uint64, noun string) string {
 	}
 }
 
-// extremes are the groups with the highest and the lowest rate of a class, and false where they are the same. The first wins a tie,
+// extremes are the groups with the highest and the lowest rate of a class, and false where they do not differ by more than chance. The first wins a tie,
 // except that the last one, the most elaborate backend, is named as the best.
 func extremes(ranked []*figures.Group, class string) (worst, best *figures.Group, ok bool) {
 	var high, low float64
@@ -124,7 +125,18 @@ func extremes(ranked []*figures.Group, class string) (worst, best *figures.Group
 			best, low = g, v
 		}
 	}
-	return worst, best, worst != nil && high > low
+	if worst == nil || high <= low {
+		return nil, nil, false
+	}
+	a, _ := worst.Count(class)
+	b, _ := best.Count(class)
+	return worst, best, beyondChance(a, b)
+}
+
+// beyondChance is whether two counts differ by more than two standard errors of their difference, taking each as a
+// number of independent accidents. A headline says no less than that.
+func beyondChance(a, b uint64) bool {
+	return math.Abs(float64(a)-float64(b)) > 2*math.Sqrt(float64(a)+float64(b))
 }
 
 func single(g *figures.Group) string {

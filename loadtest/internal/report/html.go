@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
@@ -25,7 +26,7 @@ func WriteHTML(w io.Writer, reports ...*reportv1.Report) error {
 	if err != nil {
 		return fmt.Errorf("render the report: %w", err)
 	}
-	t, err := template.New("report").Funcs(template.FuncMap{"caption": withCaption}).ParseFS(assets, "assets/*.gohtml")
+	t, err := template.New("report").Funcs(template.FuncMap{"caption": withCaption, "words": wordsOf}).ParseFS(assets, "assets/*.gohtml")
 	if err != nil {
 		return fmt.Errorf("render the report: %w", err)
 	}
@@ -46,3 +47,17 @@ type captioned struct {
 }
 
 func withCaption(t tableView, caption string) captioned { return captioned{t, caption} }
+
+// word is a word of a headline. One that is whole is not broken at its dashes.
+type word struct {
+	Text  string
+	Whole bool
+}
+
+func wordsOf(sentence string) []word {
+	var out []word
+	for _, w := range strings.Fields(sentence) {
+		out = append(out, word{w, strings.Contains(w, "-")})
+	}
+	return out
+}

@@ -91,7 +91,8 @@ func claimsViewOf(rows []*reportv1.Claim) claimsView {
 			v.Decided++
 		}
 		if c.GetVerdict() == reportv1.Verdict_VERDICT_NOT_RUN {
-			row.Command, row.Note = c.GetNote(), ""
+			row.Command, row.Note, _ = strings.Cut(c.GetNote(), " (")
+			row.Note = strings.TrimSuffix(row.Note, ")")
 		}
 		v.Rows = append(v.Rows, row)
 	}

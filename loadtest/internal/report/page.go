@@ -15,6 +15,7 @@ type page struct {
 	Title    string
 	Headline string
 	Support  []string
+	Warnings []string
 	Tiles    []tile
 	Backends []backendView
 	// Matrix is nil unless there are several scenarios.
@@ -83,9 +84,16 @@ func buildPage(reports []*reportv1.Report) *page {
 	}
 	for i, name := range scenarios {
 		of := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != name })
-		p.Scenarios = append(p.Scenarios, scenarioOf(fmt.Sprintf("s%d", i+1), name, of, ids))
+		view := scenarioOf(fmt.Sprintf("s%d", i+1), name, of, ids)
+		if len(reports) == 1 { // intervals of different reports have nothing to do with each other
+			view.Differences = differencesOf(name, reports[0].GetComparisons())
+		}
+		p.Scenarios = append(p.Scenarios, view)
 	}
 	for i, r := range reports {
+		if r.GetRun().GetInterrupted() {
+			p.Warnings = append(p.Warnings, labelOf(r, i)+" was interrupted: what is here was measured until then.")
+		}
 		p.Runs = append(p.Runs, runOf(r, i, len(reports) > 1))
 	}
 	return p

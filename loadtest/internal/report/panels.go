@@ -52,7 +52,7 @@ func gapsOf(groups []*figures.Group, ids *idSource) []panelView {
 			},
 			Edges: edges, Counts: bins, Most: most, Limits: gapLimits(),
 		}
-		out = append(out, panelView{backendView: viewOf(g), Note: "longest " + took(worst.High), SVG: c.SVG()})
+		out = append(out, panelView{backendView: viewOf(g), Note: "longest " + took(worst.High), Invalid: !g.Ranked(), SVG: c.SVG()})
 	}
 	return out
 }
@@ -143,12 +143,18 @@ func podsOf(groups []*figures.Group, ids *idSource) []panelView {
 				Name: p.name, Count: p.requests, Detail: fmt.Sprintf(", %d sessions, %d calls placed", p.sessions, p.calls),
 			})
 		}
+		for _, r := range g.Used() {
+			c.Pods = max(c.Pods, figures.FleetSize(r))
+		}
 		note := absent
 		if sum > 0 {
-			note = fmt.Sprintf("peak/mean %.2f", float64(peak)*float64(len(loads))/float64(sum))
+			note = fmt.Sprintf("peak/mean %.2f", float64(peak)*float64(c.Pods)/float64(sum))
 		}
-		c.Description = fmt.Sprintf("%s, %s.", plural(uint64(len(loads)), "pod"), note)
-		out = append(out, panelView{backendView: viewOf(g), Note: note, SVG: c.SVG()})
+		if len(loads) < c.Pods {
+			note += fmt.Sprintf("; %d of %d pods served", len(loads), c.Pods)
+		}
+		c.Description = fmt.Sprintf("%s, %s.", plural(uint64(c.Pods), "pod"), note)
+		out = append(out, panelView{backendView: viewOf(g), Note: note, Invalid: !g.Ranked(), SVG: c.SVG()})
 	}
 	return out
 }

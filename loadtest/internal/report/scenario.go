@@ -21,6 +21,7 @@ type scenarioView struct {
 	Timelines   []timelineView
 	TimelineOf  string
 	Classes     []classView
+	Never       string // classes that no backend saw
 	Moved       []movedView
 	ByEvent     []eventView
 	Percentiles []percentileView
@@ -28,6 +29,7 @@ type scenarioView struct {
 	GapTable    tableView
 	Pods        []panelView
 	PodsTable   []podsView
+	Differences differencesView
 	Validity    []validityView
 	Settings    []settingsView
 }
@@ -35,8 +37,9 @@ type scenarioView struct {
 // panelView is one backend's chart.
 type panelView struct {
 	backendView
-	Note string
-	SVG  template.HTML
+	Note    string
+	Invalid bool
+	SVG     template.HTML
 }
 
 // eventView is what one event did to each backend.
@@ -52,7 +55,6 @@ func scenarioOf(id, name string, groups []*figures.Group, ids *idSource) scenari
 		OutOf:       denominators(groups),
 		Comparison:  tableOf(groups, comparisonFigures()),
 		Timelines:   timelinesOf(groups, ids),
-		Classes:     classesOf(groups),
 		Percentiles: percentilesOf(groups),
 		Gaps:        gapsOf(groups, ids),
 		GapTable:    tableOf(groups, gapFigures()),
@@ -61,6 +63,7 @@ func scenarioOf(id, name string, groups []*figures.Group, ids *idSource) scenari
 		Validity:    validityOf(groups),
 		Settings:    settingsOf(groups),
 	}
+	s.Classes, s.Never = classesOf(groups)
 	if slices.ContainsFunc(groups, func(g *figures.Group) bool { return len(g.Used()) > 1 }) {
 		s.Repeats = "Counts are summed over the valid repeats. Percentiles are the median of each repeat's own, with the lowest and the " +
 			"highest below; they are never averaged. The gap is the worst of all."
@@ -113,12 +116,14 @@ type barView struct {
 	Width   template.CSS
 	Main    string
 	Sub     string
+	Zero    bool
 	Invalid bool
 }
 
 var classHelp = map[string]string{
-	figures.DroppedCalls:       "no media within 10 s, or state lost",
-	figures.StateLost:          "turn or checksum went back",
+	figures.DroppedNoMedia:     "no media for 10 s; at most once a call",
+	figures.DroppedStateLost:   "conversation lost; at most once a call",
+	figures.StateLost:          "turn or checksum went back; each answer",
 	figures.MediaInterruptions: "audio gap over 200 ms",
 	figures.Renegotiations:     "new peer connection after a loss",
 	figures.Misroutes:          "request at a pod without the call",
@@ -127,19 +132,26 @@ var classHelp = map[string]string{
 	figures.Migrations:         "planned move to another pod",
 }
 
-func classesOf(groups []*figures.Group) []classView {
-	var out []classView
+// classesOf are the classes that some backend saw, and the names of those that were counted and that none did.
+func classesOf(groups []*figures.Group) (out []classView, never string) {
+	var none []string
 	for _, class := range figures.Classes() {
 		var most float64
+		var seen uint64
 		counted := false
 		for _, g := range groups {
 			v, ok := g.PerThousandCallMinutes(class)
 			counted = counted || ok
+			n, _ := g.Count(class)
+			seen += n
 			if ok && g.Ranked() {
 				most = max(most, v)
 			}
 		}
-		if !counted {
+		if counted && seen == 0 {
+			none = append(none, className(class))
+		}
+		if seen == 0 {
 			continue
 		}
 		view := classView{Name: capital(className(class)), Help: classHelp[class]}
@@ -148,7 +160,10 @@ func classesOf(groups []*figures.Group) []classView {
 			bar := barView{backendView: viewOf(g), Main: absent, Invalid: !g.Ranked(), Width: "width:0"}
 			if ok {
 				n, _ := g.Count(class)
-				bar.Main, bar.Sub = rate(v), count(n)
+				bar.Main, bar.Zero = rate(v), n == 0
+				if n > 0 {
+					bar.Sub = count(n)
+				}
 				if most > 0 {
 					bar.Width = template.CSS(fmt.Sprintf("width:%.1f%%", min(100*v/most, 100))) //nolint:gosec // a number
 				}
@@ -157,7 +172,7 @@ func classesOf(groups []*figures.Group) []classView {
 		}
 		out = append(out, view)
 	}
-	return out
+	return out, strings.Join(none, ", ")
 }
 
 // movedView is what an event moved, by backend.
@@ -172,7 +187,7 @@ type movedRow struct {
 	backendView
 	Width, Predicted, Least            template.CSS
 	HasPrediction, HasLeast            bool
-	Share, Detail, PredictedText, Miss string
+	Share, Detail, PredictedText, Miss, Detoured string
 	Invalid                            bool
 }
 
@@ -186,7 +201,7 @@ func movedOf(event string, groups []*figures.Group) (movedView, bool) {
 		}
 		row := movedRow{
 			backendView: viewOf(g), Width: position("width", share), Share: percent(share),
-			Detail: count(m.Moved) + " of " + count(m.Observed), PredictedText: absent, Invalid: !g.Ranked(),
+			Detail: count(m.Moved) + " of " + count(m.Observed), PredictedText: absent, Invalid: !g.Ranked(), Detoured: count(m.Detoured),
 		}
 		if p, ok := m.PredictedShare(); ok {
 			row.HasPrediction, row.Predicted, row.PredictedText = true, position("left", p), count(m.Predicted)+" ("+percent(p)+")"
@@ -218,8 +233,8 @@ type percentileView struct {
 }
 
 type tickView struct {
-	Label string
-	At    template.CSS
+	Label, Class string
+	At           template.CSS
 }
 
 type percentileRow struct {
@@ -273,9 +288,7 @@ func percentileViewOf(name, histogram string, groups []*figures.Group) (percenti
 	}
 	from, to := chart.LogBounds(low, high)
 	view := percentileView{Name: name}
-	for _, t := range chart.LogTicks(from, to) {
-		view.Ticks = append(view.Ticks, tickView{chart.Millis(t), position("left", chart.LogShare(t, from, to))})
-	}
+	view.Ticks = ticksOf(from, to)
 	for _, g := range groups {
 		row := percentileRow{backendView: viewOf(g), Samples: count(g.Samples(histogram)), Invalid: !g.Ranked()}
 		first, last := -1.0, -1.0
@@ -302,4 +315,26 @@ func percentileViewOf(name, histogram string, groups []*figures.Group) (percenti
 		view.Rows = append(view.Rows, row)
 	}
 	return view, true
+}
+
+// ticksOf are the ticks of a logarithmic axis; of two that are too near each other only the first is labelled.
+func ticksOf(from, to float64) []tickView {
+	const apart = 0.28 // of the axis: room for a label
+	var out []tickView
+	last := -apart
+	for _, t := range chart.LogTicks(from, to) {
+		at := chart.LogShare(t, from, to)
+		tick := tickView{At: position("left", at)}
+		if at-last >= apart {
+			tick.Label, last = chart.Millis(t), at
+		}
+		switch {
+		case at < 0.05:
+			tick.Class = "first"
+		case at > 0.95:
+			tick.Class = "last"
+		}
+		out = append(out, tick)
+	}
+	return out
 }

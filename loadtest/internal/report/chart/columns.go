@@ -11,6 +11,8 @@ type Columns struct {
 	// Unit names what is counted, in the plural.
 	Unit    string
 	Columns []Column
+	// Pods is the number of pods that the mean is over; those without a column had nothing.
+	Pods int
 	// Most is the top of the vertical axis, which all panels share.
 	Most uint64
 }
@@ -43,8 +45,8 @@ func (c Columns) SVG() template.HTML {
 		}
 	}
 	s.line("base", plotLeft, histogramBottom, plotRight, histogramBottom)
-	if len(c.Columns) > 0 {
-		mean := float64(sum) / float64(len(c.Columns))
+	if c.Pods > 0 {
+		mean := float64(sum) / float64(c.Pods)
 		s.line("mean", plotLeft, y.at(mean), plotRight, y.at(mean))
 		s.text("event", "end", plotRight, y.at(mean)-4, fmt.Sprintf("mean %.0f", mean))
 	}

@@ -28,7 +28,7 @@ type LanePoint struct {
 	Count uint64
 }
 
-const laneLeft = 78.0
+const laneLeft = 92.0
 
 // SVG draws it.
 func (c Lanes) SVG() template.HTML {
@@ -47,7 +47,7 @@ func (c Lanes) SVG() template.HTML {
 		if total == 0 {
 			class = "lane none"
 		}
-		s.text(class, "end", laneLeft-24, top+height/2+3.5, lane.Name)
+		s.text(class, "end", laneLeft-32, top+height/2+3.5, lane.Name)
 		s.text(class+" total", "end", laneLeft-5, top+height/2+3.5, short(total))
 		s.line("grid", laneLeft, top+height-0.5, plotRight, top+height-0.5)
 		for _, p := range lane.Points {

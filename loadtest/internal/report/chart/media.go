@@ -55,6 +55,7 @@ func (c Media) SVG() template.HTML {
 		}
 	}
 	s.path("band strong", up.String())
+	s.path("band edge", up.String())
 	for _, p := range c.Points {
 		at, width := x.at(p.AtMs), x.at(p.AtMs+c.BucketMs)-x.at(p.AtMs)
 		tip := fmt.Sprintf("%s s: %d calls up, worst gap %.0f ms", num(p.AtMs/1000), p.Calls, p.WorstGap)

@@ -32,6 +32,11 @@ const (
 	Mispredicted       = "mispredicted_sessions"
 	GapsOver60ms       = "gaps_over_60ms"
 	GapsOver1s         = "gaps_over_1s"
+	// DroppedNoMedia and DroppedStateLost add up to DroppedCalls.
+	DroppedNoMedia   = "dropped_no_media"
+	DroppedStateLost = "dropped_state_lost"
+	// ScatteredSessions were served by more than one pod while no endpoint changed.
+	ScatteredSessions = "scattered_sessions"
 )
 
 // Names of Result.histograms, all in milliseconds.
@@ -46,10 +51,10 @@ const (
 	Route         = "route_ms"
 )
 
-// Classes are the disconnect classes, the worst first. They are never added up.
+// Classes are the disconnect classes, the worst first. They are never added up; a dropped call is one of two.
 func Classes() []string {
 	return []string{
-		DroppedCalls, StateLost, MediaInterruptions, Renegotiations, Misroutes, SetupFailures, SignalReconnects, Migrations,
+		DroppedNoMedia, DroppedStateLost, StateLost, MediaInterruptions, Renegotiations, Misroutes, SetupFailures, SignalReconnects, Migrations,
 	}
 }
 
@@ -126,7 +131,19 @@ func Names(counts map[string]uint64) []string {
 	return slices.Sorted(maps.Keys(counts))
 }
 
-// PeakByMean is the load of the most loaded pod by the mean over all pods, in sessions, and false where no pod served any.
+// FleetSize is the number of pods that a result's load could have gone to: those that served, or, since a pod that never did
+// is not listed, the most that were healthy at once.
+func FleetSize(r *reportv1.Result) int {
+	n := len(r.GetPods())
+	for _, e := range r.GetEvents() {
+		for _, c := range e.GetChanges() {
+			n = max(n, int(c.GetHealthy()))
+		}
+	}
+	return n
+}
+
+// PeakByMean is the load of the most loaded pod by the mean over the whole fleet, in sessions, and false where no pod served any.
 func PeakByMean(r *reportv1.Result) (float64, bool) {
 	var sum, peak uint64
 	for _, p := range r.GetPods() {
@@ -136,5 +153,5 @@ func PeakByMean(r *reportv1.Result) (float64, bool) {
 	if sum == 0 {
 		return 0, false
 	}
-	return float64(peak) * float64(len(r.GetPods())) / float64(sum), true
+	return float64(peak) * float64(FleetSize(r)) / float64(sum), true
 }

@@ -149,6 +149,8 @@ func (g *Group) over(figure func(*reportv1.Result) (float64, bool)) (Range, bool
 // Moved is what events did to the sessions that were seen before and after them.
 type Moved struct {
 	Observed, Moved uint64
+	// Detoured were served by another pod at any time until the next event, those that came back included.
+	Detoured uint64
 	// Predicted is the number that the algorithm says, over the events for which it can be computed, and
 	// PredictedOf the number of sessions moved in just those.
 	Predicted, PredictedOf uint64
@@ -189,6 +191,7 @@ func (g *Group) Moved(match func(*reportv1.Event) bool) (Moved, bool) {
 			}
 			m.Observed += e.GetObservedSessions()
 			m.Moved += e.GetMovedSessions()
+			m.Detoured += e.GetDetouredSessions()
 			if e.PredictedMoved == nil {
 				m.HasPrediction = false
 			} else {
