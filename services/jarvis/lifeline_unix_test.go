@@ -1,0 +1,32 @@
+//go:build unix
+
+package jarvis_test
+
+import (
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/smaran-v2/smaran/services/internal/lifeline"
+)
+
+func TestRunWaitsForNoCallWhenItsParentIsGone(t *testing.T) {
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	fd, err := syscall.Dup(int(r.Fd())) // the pod's to close
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	p := run(t, lifeline.Variable+"="+strconv.Itoa(fd), "JARVIS_DRAIN_TIMEOUT=10m")
+	p.dial(t, "a")
+
+	p.terminate()
+	require.Eventually(t, func() bool { _, ok := p.record("draining"); return ok }, 10*time.Second, time.Millisecond)
+	require.NoError(t, w.Close())
+	p.end(t)
+	_, ok := p.record("drain given up; calls will be cut")
+	require.True(t, ok, p.log)
+}
