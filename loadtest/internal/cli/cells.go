@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,8 +111,8 @@ func (c *cells) putProto(name string, m proto.Message) error {
 func (c *cells) put(name string, raw []byte) error {
 	path := filepath.Join(c.dir, cellsDir, name)
 	half := path + ".part"
-	if err := writeFile(half, bytes.NewReader(raw).WriteTo); err != nil {
-		return err
+	if err := os.WriteFile(half, raw, 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return os.Rename(half, path)
 }

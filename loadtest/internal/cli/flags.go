@@ -30,6 +30,8 @@ type loadFlags struct {
 
 	GapThreshold time.Duration `help:"A longer gap in the agent's RTP counts as a media interruption." default:"200ms"`
 
+	Watchdog time.Duration `help:"A caller that hears nothing for so long redials." default:"100ms"`
+
 	Driver string `help:"Where fleets run." enum:"local" default:"local"`
 	Fleet  string `help:"The fleet program; default: beside this one." placeholder:"PATH"`
 	Mesh   string `help:"Data plane: our own, or a real Envoy." enum:"go,envoy" default:"go"`
@@ -52,6 +54,8 @@ func (f *loadFlags) Validate() error {
 		return fmt.Errorf("%w: --warmup %v: want 0s or more", errUsage, f.Warmup)
 	case f.GapThreshold <= 0:
 		return fmt.Errorf("%w: --gap-threshold %v: want more than 0s", errUsage, f.GapThreshold)
+	case f.Watchdog < 40*time.Millisecond:
+		return fmt.Errorf("%w: --watchdog %v: want at least 40ms, two frames", errUsage, f.Watchdog)
 	default:
 		return nil
 	}
@@ -62,7 +66,7 @@ func (f *loadFlags) spec(backend string, s scenario.Scenario, repeat int) engine
 	return engine.Spec{
 		Backend: backend, Scenario: s, Repeat: repeat,
 		Load:       plan.Load{Calls: f.Calls, Rate: f.Rate, CallRate: f.CallRate, Warmup: f.Warmup, Seed: f.Seed},
-		OnMisroute: f.OnMisroute, GapThreshold: f.GapThreshold, Mesh: f.Mesh, Redis: f.Redis,
+		OnMisroute: f.OnMisroute, GapThreshold: f.GapThreshold, Watchdog: f.Watchdog, Mesh: f.Mesh, Redis: f.Redis,
 	}
 }
 

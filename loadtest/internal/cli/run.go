@@ -86,7 +86,10 @@ func (c *runCmd) Run(ctx context.Context, a *app) error {
 		return runErr
 	}
 	if c.HGRM != "" {
-		if err := writeFile(c.HGRM, distributions.WriteTo); err != nil {
+		if err := writeFile(c.HGRM, func(w io.Writer) error {
+			_, err := distributions.WriteTo(w)
+			return err
+		}); err != nil {
 			return err
 		}
 	}
@@ -143,12 +146,12 @@ func (c *runCmd) write(a *app, r *reportv1.Report) error {
 		return a.save(c.folder(r), r)
 	}
 	if c.JSON != "" {
-		if err := writeFile(c.JSON, func(w io.Writer) (int64, error) { return 0, report.WriteJSON(w, r) }); err != nil {
+		if err := writeFile(c.JSON, func(w io.Writer) error { return report.WriteJSON(w, r) }); err != nil {
 			return err
 		}
 	}
 	if c.HTML != "" {
-		return writeFile(c.HTML, func(w io.Writer) (int64, error) { return 0, report.WriteHTML(w, r) })
+		return writeFile(c.HTML, func(w io.Writer) error { return report.WriteHTML(w, r) })
 	}
 	return nil
 }
@@ -164,7 +167,7 @@ func writeHGRM(w *bytes.Buffer, s engine.Spec, h map[string]tally.Histogram) {
 }
 
 // writeFile writes a whole file, making its folder.
-func writeFile(path string, write func(io.Writer) (int64, error)) error {
+func writeFile(path string, write func(io.Writer) error) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("make the folder of %s: %w", path, err)
 	}
@@ -172,6 +175,5 @@ func writeFile(path string, write func(io.Writer) (int64, error)) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	_, err = write(f)
-	return errors.Join(err, f.Close())
+	return errors.Join(write(f), f.Close())
 }

@@ -42,6 +42,9 @@ func (c *Caller) Infer(ctx context.Context, intended time.Duration) {
 	record.Route = reply.GetRouting().GetDecision().AsDuration()
 	c.cfg.Recorder.Inference(record)
 
+	c.cfg.Log.Debug("answer", "call", c.cfg.Call, "seq", seq, "asked", at.Turn, "pod", served.GetPod(), "turn", served.GetTurn(),
+		"state", served.GetState(), "held", served.GetCallHeld(), "spoken", reply.GetSpoken())
+
 	v := Judge(at, call != nil && call == c.current(), reply)
 	c.ledger.adopt(seq, Point{Turn: served.GetTurn(), Checksum: served.GetChecksum()})
 	if v.StateLost {

@@ -196,6 +196,7 @@ func (r *run) settings(m measurement) map[string]string {
 		"session_mode":     m.status.GetSessionMode(),
 		"no_header_answer": m.probe,
 		"gap_threshold":    r.spec.GapThreshold.String(),
+		"watchdog":         r.spec.Watchdog.String(),
 		"send_times":       "one a period of each call, moved by up to a quarter of the period",
 		"late_by":          lateBy.String(),
 		"settle_margin":    settleMargin.String(),

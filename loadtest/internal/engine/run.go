@@ -163,7 +163,7 @@ func (r *run) makeCallers() error {
 		recorder := r.recorders[call%len(r.recorders)]
 		e := &ear{call: call, epoch: r.epoch, end: r.end(), threshold: r.spec.GapThreshold, recorder: recorder}
 		seed := r.plan.Load.Seed + uint64(call)
-		h := r.engine.Phones.Handset(seed, e.hear)
+		h := r.engine.Phones.Handset(seed, r.spec.Watchdog, e.hear)
 		c, err := client.New(client.Config{
 			Call: call, Session: id, Headerless: r.plan.Load.Headerless, BaseURL: r.before.GetSmaranUrl(), Transport: r.transport,
 			Phone: h, Recorder: recorder, OnMisroute: r.spec.OnMisroute, Clock: r.engine.Clock, Epoch: r.epoch,

@@ -25,6 +25,8 @@ type Spec struct {
 	OnMisroute client.OnMisroute
 	// GapThreshold is the gap in arriving RTP above which a call counts as interrupted.
 	GapThreshold time.Duration
+	// Watchdog is how long a caller hears nothing before it gives the call up; 0 takes peer.DefaultWatchdog.
+	Watchdog time.Duration
 	// Mesh and Redis as in driver.Spec.
 	Mesh, Redis string
 }

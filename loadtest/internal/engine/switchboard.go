@@ -21,7 +21,7 @@ type Handset interface {
 // Switchboard makes handsets.
 type Switchboard interface {
 	// Handset for one caller; the seed decides when it speaks.
-	Handset(seed uint64, ear Ear) Handset
+	Handset(seed uint64, watchdog time.Duration, ear Ear) Handset
 	// Lag is how late media was sent since the last ResetLag.
 	Lag() peer.Lag
 	ResetLag()
@@ -40,11 +40,11 @@ const (
 const everyPacket = time.Nanosecond
 
 // Handset implements Switchboard.
-func (p Pion) Handset(seed uint64, ear Ear) Handset {
+func (p Pion) Handset(seed uint64, watchdog time.Duration, ear Ear) Handset {
 	return &pionHandset{
 		api:    p.API,
 		meter:  peer.NewMeter(peer.MeterConfig{Threshold: everyPacket, OnGap: ear}),
-		speech: peer.Speech{Talk: talk, Pause: pause, Seed: seed},
+		speech: peer.Speech{Talk: talk, Pause: pause, Seed: seed}, watchdog: watchdog,
 	}
 }
 
@@ -52,11 +52,13 @@ type pionHandset struct {
 	api    *peer.API
 	meter  *peer.Meter
 	speech peer.Speech
+
+	watchdog time.Duration
 }
 
 // Dial implements client.Phone.
 func (h *pionHandset) Dial(ctx context.Context, offer client.Offer) (client.Line, error) {
-	call, err := peer.Dial(ctx, h.api, signaler(offer), peer.Options{Meter: h.meter, Speech: h.speech})
+	call, err := peer.Dial(ctx, h.api, signaler(offer), peer.Options{Meter: h.meter, Speech: h.speech, Watchdog: h.watchdog})
 	if err != nil {
 		return nil, err
 	}

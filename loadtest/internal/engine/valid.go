@@ -24,6 +24,9 @@ func (r *run) invalid(m measurement, out *reportv1.Result) []string {
 		add("%.1f%% of the requests left more than %v late (allowed: %.0f%%): the generator fell behind; lower --rate or --calls",
 			100*share, lateBy, 100*maxLateShare)
 	}
+	if m.mediaLag.P99 > lateBy {
+		add("1%% of the callers' media left more than %v late (allowed: %v): the generator fell behind, and gaps may be its own", m.mediaLag.P99, lateBy)
+	}
 	if planned := uint64(r.plan.Requests()); !m.interrupted && m.dropped > 0 && float64(m.dropped) > maxLateShare*float64(planned) {
 		add("%d of %d requests were not sent because their callers had %d unanswered", m.dropped, planned, perCaller)
 	}
