@@ -148,7 +148,11 @@ func TestWithoutAPodTheAnswerIs503(t *testing.T) {
 			require.Equal(t, "no healthy upstream", bodyOf(t, res))
 			require.Equal(t, "text/plain", res.Header.Get("Content-Type"))
 			require.Empty(t, res.Header.Get(wire.HeaderStateful))
-			require.EqualValues(t, 1, s.counter(t, "mesh_failures_total", "flag", "UH"))
+			res = get(t, client(t, true), s.url, "Content-Type", "application/grpc")
+			require.Equal(t, http.StatusOK, res.StatusCode)
+			require.Equal(t, "14", res.Header.Get("Grpc-Status"))
+			require.Equal(t, "no healthy upstream", res.Header.Get("Grpc-Message"))
+			require.EqualValues(t, 2, s.counter(t, "mesh_failures_total", "flag", "UH"))
 		}
 	}
 }

@@ -56,7 +56,7 @@ func (m *Mesh) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchange{m: m, w: w, r: r, control: http.NewResponseController(w), started: time.Now()}
 	m.metrics.active.Inc()
 	defer x.finish()
-	if r.Method == http.MethodConnect || r.URL.Path == "*" {
+	if r.Method == http.MethodConnect {
 		x.reply(replyNoRoute)
 		return
 	}

@@ -35,6 +35,8 @@ func (x *exchange) tryHTTP2(p *pod) error {
 		return err
 	}
 	defer res.Body.Close()
+	// First, since Close waits for the request's body, which the client may keep open.
+	defer cancel(nil)
 	x.head(res)
 	x.copyBody(ctx, res, nil)
 	return nil

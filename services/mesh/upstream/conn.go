@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"syscall"
 	"time"
 )
 
@@ -28,8 +27,9 @@ type Conn struct {
 	host   *Host
 	net    net.Conn
 	reader *bufio.Reader
-	// allowed is how many bytes may still be read from the network.
+	// allowed is how many bytes may still be read from the network, broken what ended reading from it.
 	allowed int64
+	broken  error
 	since   time.Time
 	probe   probe
 }
@@ -55,6 +55,9 @@ func (l limited) Read(p []byte) (int, error) {
 	}
 	n, err := l.net.Read(p)
 	l.allowed -= int64(n)
+	if err != nil {
+		l.broken = err
+	}
 	return n, err
 }
 
@@ -77,7 +80,7 @@ func (c *Conn) ReadResponse(r *http.Request) (*http.Response, error) {
 	for {
 		res, err := http.ReadResponse(c.reader, r)
 		if err != nil {
-			return nil, classify(err)
+			return nil, c.classify(err)
 		}
 		if res.StatusCode >= 200 || res.StatusCode == http.StatusSwitchingProtocols {
 			c.allowed = math.MaxInt64
@@ -106,17 +109,16 @@ type tunnel struct {
 
 func (t tunnel) Read(p []byte) (int, error) { return t.Reader.Read(p) }
 
-// classify maps an error of reading the head to this package's.
-func classify(err error) error {
-	var network net.Error
+// classify maps an error of reading the head to this package's. What the parser says of a head that was cut short does
+// not matter.
+func (c *Conn) classify(err error) error {
 	switch {
+	case errors.Is(c.broken, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%w: %w", ErrTimeout, err)
+	case c.broken != nil:
+		return fmt.Errorf("%w: %w", ErrTerminated, c.broken)
 	case errors.Is(err, ErrProtocol):
 		return err
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("%w: %w", ErrTimeout, err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
-		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.As(err, &network):
-		return fmt.Errorf("%w: %w", ErrTerminated, err)
 	default:
 		return fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
