@@ -55,13 +55,14 @@ func New(o Options) (http.Handler, error) {
 		r.Post(wire.PathInference, h.inference)
 		r.Post(wire.PathCalls, h.placeCall)
 	})
-	router.Route(wire.PathCalls+"/{session}", func(r chi.Router) {
+	router.Group(func(r chi.Router) {
 		r.Use(sessionOfPath)
-		r.Patch("/", h.trickleCall)
-		r.Delete("/", h.endCall)
-		r.Options("/", describeCall)
-		r.Get("/events", h.events)
-		r.Post("/control", h.controlCall)
+		const call = wire.PathCalls + "/{session}"
+		r.Patch(call, h.trickleCall)
+		r.Delete(call, h.endCall)
+		r.Options(call, describeCall)
+		r.Get(call+"/events", h.events)
+		r.Post(call+"/control", h.controlCall)
 	})
 	router.Options(wire.PathCalls, describeCalls)
 	router.Post(wire.PathSessions, h.createSession)

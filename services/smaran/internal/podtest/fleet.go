@@ -46,6 +46,9 @@ func NewFleet(t testing.TB, n int) *Fleet {
 	return f
 }
 
+// T is the test that the fleet belongs to.
+func (f *Fleet) T() testing.TB { return f.t }
+
 // Current implements backend.Endpoints.
 func (f *Fleet) Current() endpoints.Set {
 	f.mu.Lock()

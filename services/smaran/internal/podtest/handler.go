@@ -79,10 +79,19 @@ func (h handler) Control(ctx context.Context, req *connect.Request[jarvisv1.Cont
 
 func (h handler) Watch(ctx context.Context, req *connect.Request[jarvisv1.WatchRequest], stream *connect.ServerStream[jarvisv1.WatchResponse]) error {
 	var events chan *jarvisv1.WatchResponse
-	served, err := h.pod.admit(ctx, req, held(func(c *conversation) error { events = c.events; return nil }))
+	served, err := h.pod.admit(ctx, req, held(func(c *conversation) error {
+		events = c.events
+		h.pod.watchers++
+		return nil
+	}))
 	if err != nil {
 		return err
 	}
+	defer func() {
+		h.pod.mu.Lock()
+		defer h.pod.mu.Unlock()
+		h.pod.watchers--
+	}()
 	event := &jarvisv1.WatchResponse{Event: &jarvisv1.WatchResponse_Pod{Pod: &jarvisv1.PodEvent{Served: served}}}
 	for {
 		if err := stream.Send(event); err != nil {

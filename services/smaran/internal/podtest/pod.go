@@ -28,6 +28,8 @@ type Pod struct {
 	sessions map[session.ID]*conversation
 	headers  []http.Header
 	refuse   func(procedure string) error
+	hung     chan struct{}
+	watchers int
 }
 
 // conversation is what a pod knows of a session.
@@ -55,7 +57,14 @@ func Start(t testing.TB, name string) *Pod {
 	p.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.headers = append(p.headers, r.Header.Clone())
+		hung := p.hung
 		p.mu.Unlock()
+		if hung != nil {
+			select {
+			case <-hung:
+			case <-r.Context().Done():
+			}
+		}
 		w.Header().Set(wire.HeaderPod, p.Name)
 		w.Header().Set(wire.HeaderIncarnation, p.Incarnation)
 		mux.ServeHTTP(w, r)
@@ -82,6 +91,15 @@ func (p *Pod) Refuse(f func(procedure string) error) {
 	p.refuse = f
 }
 
+// Hang has requests wait until the test ends or their callers give up, as those to a frozen process do.
+func (p *Pod) Hang(t testing.TB) {
+	hung := make(chan struct{})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hung = hung
+	t.Cleanup(func() { close(hung) })
+}
+
 // Holds reports whether the pod holds the session's call.
 func (p *Pod) Holds(id session.ID) bool {
 	p.mu.Lock()
@@ -90,12 +108,26 @@ func (p *Pod) Holds(id session.ID) bool {
 	return c != nil && c.events != nil
 }
 
-// Send sends an event to whoever watches the session's call.
+// Send sends an event to whoever watches the session's call; nil breaks their stream off.
 func (p *Pod) Send(id session.ID, event *jarvisv1.WatchResponse) {
 	p.mu.Lock()
 	events := p.sessions[id].events
 	p.mu.Unlock()
 	events <- event
+}
+
+// Watchers is how many event streams are open.
+func (p *Pod) Watchers() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.watchers
+}
+
+// Forget ends a session without telling anybody.
+func (p *Pod) Forget(id session.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.sessions, id)
 }
 
 // Know makes the pod know an epoch of a session.
