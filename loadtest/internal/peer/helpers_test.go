@@ -113,11 +113,15 @@ func newAPI(t testing.TB) *peer.API {
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
-// dial places a call that must come about, and closes it with the test.
+// dial places a call that must come about, and closes it with the test. The watchdog is off unless the test sets it: on a
+// busy machine it may bark at any pod.
 func dial(t testing.TB, api *peer.API, sig peer.Signaler, opts peer.Options) *peer.Call {
 	t.Helper()
 	if opts.Meter == nil {
 		opts.Meter = peer.NewMeter(peer.MeterConfig{})
+	}
+	if opts.Watchdog == 0 {
+		opts.Watchdog = -1
 	}
 	c, err := peer.Dial(within(t), api, sig, opts)
 	require.NoError(t, err)

@@ -85,6 +85,9 @@ type Answered struct {
 //
 // Errors: ErrBadSDP, ErrFull, ErrClosed, or ctx's.
 func (m *Manager) Offer(ctx context.Context, id session.ID, sdp string) (Answered, error) {
+	if ctx.Err() != nil {
+		return Answered{}, context.Cause(ctx)
+	}
 	if err := m.reserve(id); err != nil {
 		return Answered{}, err
 	}
