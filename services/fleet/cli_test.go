@@ -53,7 +53,7 @@ func up(t *testing.T, args ...string) *program {
 	p.cmd = exec.Command(filepath.Join(bin, "fleet"), append([]string{"up", "--json", "--pods", "2", "--bin-dir", bin,
 		"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--redis", "embedded", "--restart-after", "0s", "--batch", "10ms",
 		"--weights-mb", "1", "--dir", p.dir}, args...)...)
-	p.cmd.Stderr = p.stderr
+	p.cmd.Stderr, p.cmd.Env = p.stderr, environ()
 	stdout, err := p.cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.cmd.Start())

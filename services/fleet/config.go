@@ -49,11 +49,12 @@ type Config struct {
 	Batch        time.Duration `help:"Endpoints that change within so short a time of each other are written together." default:"100ms"`
 	StartTimeout time.Duration `help:"How long a process may take to be ready." default:"60s"`
 
-	Dir      string `help:"Directory for what a run needs; what is created there is removed at its end." default:"out/fleet"`
-	KeepLogs bool   `help:"Leave the logs in --dir."`
-	BinDir   string `help:"Where smaran, mesh and jarvis are; default: beside this program." placeholder:"DIR"`
-	PortBase int    `help:"First port that pods use; where it is taken, the next base that is free." default:"18080"`
-	LogLevel string `help:"Level of the logs, of the fleet and of what it starts." enum:"debug,info,warn,error" default:"info"`
+	Dir        string `help:"Directory for what a run needs; what is created there is removed at its end." default:"out/fleet"`
+	KeepLogs   bool   `help:"Leave the logs in --dir."`
+	BinDir     string `help:"Where smaran, mesh and jarvis are; default: beside this program." placeholder:"DIR"`
+	PortBase   int    `help:"First port that pods use; where it is taken, the next base that is free." default:"18080"`
+	OneAddress bool   `help:"Give pods ports of their own on 127.0.0.1 instead of addresses, as on systems that have no other loopback address."`
+	LogLevel   string `help:"Level of the logs, of the fleet and of what it starts." enum:"debug,info,warn,error" default:"info"`
 
 	Env []string `help:"More environment for the processes whose prefix it has: SMARAN_*, JARVIS_* or MESH_*." sep:"none" placeholder:"KEY=VALUE"`
 }

@@ -33,7 +33,8 @@ func (h *harness) ask(t *testing.T, id string, header ...string) answer {
 func realPrograms(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", dir+"/", "../cmd/smaran", "../cmd/jarvis", "../cmd/mesh").CombinedOutput()
+	args := append(append([]string{"build"}, buildFlags()...), "-o", dir+"/", "../cmd/smaran", "../cmd/jarvis", "../cmd/mesh")
+	out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput()
 	require.NoError(t, err, string(out))
 	return dir
 }

@@ -117,7 +117,7 @@ func (f *Fleet) prepare(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if f.layout, err = newLayout(ctx, f.cfg.PortBase, f.cfg.Pods); err != nil {
+	if f.layout, err = newLayout(ctx, f.cfg.PortBase, f.cfg.Pods, f.cfg.OneAddress); err != nil {
 		return err
 	}
 	if f.layout.base != f.cfg.PortBase {

@@ -53,13 +53,16 @@ func newFleet(t *testing.T, clock clockwork.Clock, change func(*fleet.Config)) *
 	t.Helper()
 	cfg := config(t, change)
 	f, err := fleet.New(t.Context(), cfg, fleet.Options{
-		Self: filepath.Join(cfg.BinDir, "fleet"), Environ: append(os.Environ(), "JARVIS_STRAY=1", "OTEL_SERVICE_NAMESPACE=demo"),
+		Self: filepath.Join(cfg.BinDir, "fleet"), Environ: append(environ(), "JARVIS_STRAY=1", "OTEL_SERVICE_NAMESPACE=demo"),
 		Control: "127.0.0.1:1", Clock: clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, f.Close()) })
 	return &harness{Fleet: f, cfg: cfg}
 }
+
+// environ has doubles built with the race detector end without the second that it sleeps.
+func environ() []string { return append(os.Environ(), "GORACE=atexit_sleep_ms=0") }
 
 func startFleet(t *testing.T, change func(*fleet.Config)) *harness {
 	t.Helper()

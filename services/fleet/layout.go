@@ -49,8 +49,8 @@ type layout struct {
 }
 
 // newLayout finds the first base at or after wanted whose ports are free for pods 1 to pods and for what stands beside them.
-func newLayout(ctx context.Context, wanted, pods int) (*layout, error) {
-	l := &layout{ownAddresses: canBind(ctx, host(1))}
+func newLayout(ctx context.Context, wanted, pods int, oneAddress bool) (*layout, error) {
+	l := &layout{ownAddresses: !oneAddress && canBind(ctx, host(1))}
 	step := baseStep
 	if !l.ownAddresses {
 		step = baseStepShared

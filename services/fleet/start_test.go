@@ -50,6 +50,22 @@ func TestEachPodHasItsOwnAddressAndTheSamePorts(t *testing.T) {
 	require.Equal(t, []string{ports[0], ports[0], ports[0]}, ports)
 }
 
+func TestPodsOfOneAddressHavePortsOfTheirOwn(t *testing.T) {
+	h := startFleet(t, func(c *fleet.Config) { c.OneAddress = true })
+	_, err := h.Scale(t.Context(), 5)
+	require.NoError(t, err)
+	all := map[string]bool{}
+	for _, p := range h.Status().GetPods() {
+		for _, address := range []string{p.GetAddress(), p.GetAdmin()} {
+			host, _, err := net.SplitHostPort(address)
+			require.NoError(t, err)
+			require.Equal(t, "127.0.0.1", host)
+			all[address] = true
+		}
+	}
+	require.Len(t, all, 10)
+}
+
 func TestChildrenGetTheirOwnEnvironmentOnly(t *testing.T) {
 	h := startFleet(t, func(c *fleet.Config) {
 		c.Env = []string{"JARVIS_MAX_CALLS=7", "JARVIS_WEIGHTS_MB=5", "SMARAN_MAX_BODY=9"}
