@@ -11,7 +11,7 @@ import (
 )
 
 // minSessions is how many sessions, or requests, a share must be out of to be shown as one: with 20 its standard error is at most 11
-// points. Where a verdict needs more than that, it goes by the interval instead (see interval).
+// points. Where a verdict needs more than that, it goes by the interval instead (see Interval).
 const minSessions = 20
 
 // Backends that a claim speaks of.
@@ -132,8 +132,8 @@ func named(verb string) func(*reportv1.Event) bool {
 	}
 }
 
-// interval is Wilson's for a share, at 95% confidence.
-func interval(part, of uint64) (low, high float64) {
+// Interval is Wilson's for a share, at 95% confidence. Of nothing it is 0 to 1.
+func Interval(part, of uint64) (low, high float64) {
 	if of == 0 {
 		return 0, 1
 	}

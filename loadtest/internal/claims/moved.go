@@ -35,7 +35,7 @@ func aboutShare(m figures.Moved, ok bool, claimed float64) about {
 	if !ok || m.Observed < minSessions {
 		return tooFew
 	}
-	low, high := interval(m.Moved, m.Observed)
+	low, high := Interval(m.Moved, m.Observed)
 	share, _ := m.Share()
 	switch {
 	case low > claimed+MovedTolerance || high < claimed-MovedTolerance:
@@ -82,7 +82,7 @@ func movedAbout(e evidence, from, to uint, claimed float64) (Finding, bool) {
 // share adds an algorithm's figures, and says them.
 func (f Finding) share(name string, m figures.Moved) string {
 	measured, _ := m.Share()
-	low, high := interval(m.Moved, m.Observed)
+	low, high := Interval(m.Moved, m.Observed)
 	f.Figures[name+"_share"], f.Figures[name+"_observed"] = measured, float64(m.Observed)
 	f.Figures[name+"_low"], f.Figures[name+"_high"] = low, high
 	line := fmt.Sprintf("%s moved %d of %d sessions (%s; 95%%: %s to %s)", name, m.Moved, m.Observed, percent(measured), percent(low), percent(high))

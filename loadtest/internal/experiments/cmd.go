@@ -5,15 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
+	"github.com/smaran-v2/smaran/loadtest/internal/runinfo"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 
@@ -35,19 +37,12 @@ func (c *Cmd) Run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	started := time.Now()
-	env := Env{Seed: c.Seed, Prices: c.Prices, Log: slog.New(slog.DiscardHandler)}
-	r := &reportv1.Report{
-		SchemaVersion: report.SchemaVersion,
-		Run: &reportv1.Run{
-			Id:      "claims-" + started.UTC().Format("20060102-150405"),
-			Kind:    "claims",
-			Command: c.command(),
-			Started: timestamppb.New(started),
-			Seed:    c.Seed,
-			Driver:  "local",
-		},
+	run, err := runinfo.New(ctx, "claims", c.args(), c.Seed, "local", "", time.Now())
+	if err != nil {
+		return err
 	}
+	env := Env{Seed: c.Seed, Prices: c.Prices, Scratch: c.Out}
+	r := &reportv1.Report{SchemaVersion: report.SchemaVersion, Run: run}
 	var failed []error
 	for i, e := range chosen {
 		d, _ := claims.Lookup(e.claim)
@@ -83,17 +78,17 @@ func (c *Cmd) Run(ctx context.Context, stdout io.Writer) error {
 	return errors.Join(failed...)
 }
 
-func (c *Cmd) command() string {
-	s := fmt.Sprintf("bin/loadtest claims --seed %d", c.Seed)
-	for i, n := range c.Only {
-		if i == 0 {
-			s += " --only "
-		} else {
-			s += ","
+// args are the command line that conducts the same experiments again.
+func (c *Cmd) args() []string {
+	args := []string{"claims", "--seed", strconv.FormatUint(c.Seed, 10)}
+	if len(c.Only) > 0 {
+		var numbers []string
+		for _, n := range c.Only {
+			numbers = append(numbers, strconv.FormatUint(uint64(n), 10))
 		}
-		s += fmt.Sprint(n)
+		args = append(args, "--only", strings.Join(numbers, ","))
 	}
-	return s
+	return args
 }
 
 func choose(only []uint32) ([]experiment, error) {

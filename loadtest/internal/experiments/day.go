@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
@@ -116,7 +117,7 @@ func judgeBalance(found []balance) claims.Finding {
 		f.Verdict = reportv1.Verdict_VERDICT_REPRODUCED
 	default:
 		f.Verdict = reportv1.Verdict_VERDICT_DEPENDS
-		f.Note = fmt.Sprintf("on how long sessions last: as claimed only for %v; %s", matching, f.Note)
+		f.Note = fmt.Sprintf("on how long sessions last: as claimed only for %s; %s", strings.Join(matching, ", "), f.Note)
 	}
 	return f
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
-	"log/slog"
 	"math/rand/v2"
 	"strconv"
 
@@ -21,9 +20,10 @@ type Env struct {
 	Seed uint64
 	// Prices are the inputs of claim 21.
 	Prices Prices
+	// Scratch is a folder for files that do not outlive an experiment.
+	Scratch string
 	// RedisServer is the path of a redis-server, or empty for REDIS_SERVER_BIN or the one on PATH.
 	RedisServer string
-	Log         *slog.Logger
 }
 
 // rand is a source of its own for each claim, so that leaving one out does not change another.
@@ -42,12 +42,20 @@ type experiment struct {
 // all are in the order of their claims.
 func all() []experiment {
 	return []experiment{
+		{3, lookupTime},
+		{4, ramp},
+		{6, ttlSweep},
 		{8, pickTime},
 		{9, moduloControl},
 		{10, oneMorePod},
 		{11, scaleTo(11, 3, 10, 0.30)},
 		{12, scaleTo(12, 3, 5, 0.40)},
 		{21, monthlyCost},
+		{22, splits},
+		{24, headerChain},
+		{26, tokenNames},
+		{28, forgery},
+		{31, leastRequest},
 		{32, ringSizes},
 		{33, dayAfter},
 		{37, sourceIP},
