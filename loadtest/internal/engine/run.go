@@ -80,7 +80,7 @@ type run struct {
 func (r *run) end() time.Duration { return r.plan.Load.Warmup + r.plan.Load.Duration }
 
 func (r *run) do(ctx context.Context) (*reportv1.Result, error) {
-	r.transport = newTransport(r.plan.Load.Calls)
+	r.transport = r.engine.newTransport(r.plan.Load.Calls)
 	defer r.transport.CloseIdleConnections()
 	measured := measurement{probe: probe(ctx, r.transport, r.before.GetSmaranUrl())}
 
@@ -144,9 +144,13 @@ func (r *run) do(ctx context.Context) (*reportv1.Result, error) {
 }
 
 // newTransport is shared by all callers; each may have a few requests and an event stream open.
-func newTransport(calls int) *http.Transport {
+func (e *Engine) newTransport(calls int) *http.Transport {
+	dial := e.Dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
+	}
 	return &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+		DialContext:         dial,
 		MaxIdleConnsPerHost: 4 * calls,
 		MaxIdleConns:        4 * calls,
 		IdleConnTimeout:     time.Minute,

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"context"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -50,8 +52,10 @@ type Engine struct {
 	Driver driver.Driver
 	// Phones makes the callers' ends of calls.
 	Phones Switchboard
-	Clock  clockwork.Clock
-	Log    *slog.Logger
+	// Dial, optional, connects to the coordinator.
+	Dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	Clock clockwork.Clock
+	Log   *slog.Logger
 	// Histograms, optional, is given a run's histograms in full, by their names in report.v1, which keeps coarser ones.
 	Histograms func(Spec, map[string]tally.Histogram)
 	// Progress, optional, is told what the run is doing, from a goroutine of the run.

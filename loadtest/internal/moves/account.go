@@ -83,7 +83,7 @@ func New(in Input) (Account, error) {
 func (in Input) step(k int, windows []Window, answers [][]tally.Inference) (Moved, error) {
 	start := in.Steps[k].Start
 	m := Moved{Window: windows[k+1], Changes: in.changes(k)}
-	hostsBefore, hostsAfter := in.hostsAt(start), in.hostsAt(m.Window.From)
+	hostsBefore, hostsAfter := in.hostsAt(start-1), in.hostsAt(m.Window.From) // a change at the very start is the step's
 	if len(hostsBefore) != len(hostsAfter) && !m.Window.Empty() {
 		share := affinity.LeastMoved(hostsBefore, hostsAfter)
 		m.MinimalShare = &share

@@ -1,0 +1,73 @@
+package fakefleet
+
+import (
+	"fmt"
+	"time"
+
+	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+)
+
+// pod is guarded by its fleet's mu.
+type pod struct {
+	name, address string
+	// gone is closed when the pod dies.
+	gone  chan struct{}
+	dead  bool
+	talks map[string]*talk
+	// calls by session; each is closed when it ends.
+	calls map[string]chan struct{}
+}
+
+// talk is a session's conversation.
+type talk struct {
+	turn     uint64
+	checksum string
+	ready    time.Time
+}
+
+func newPod(name, address string) *pod {
+	return &pod{name: name, address: address, gone: make(chan struct{}), talks: map[string]*talk{}, calls: map[string]chan struct{}{}}
+}
+
+func (p *pod) die() {
+	if !p.dead {
+		p.dead = true
+		close(p.gone)
+	}
+}
+
+// place puts a call up in place of the one before.
+func (p *pod) place(session string) {
+	p.end(session)
+	p.calls[session] = make(chan struct{})
+}
+
+func (p *pod) end(session string) {
+	if old := p.calls[session]; old != nil {
+		close(old)
+		delete(p.calls, session)
+	}
+}
+
+// begin says what a request finds and how long it takes.
+func (p *pod) begin(session string, lastTurn uint64) (jarvisv1.CacheState, time.Duration) {
+	now := time.Now()
+	t := p.talks[session]
+	if t == nil || lastTurn > t.turn && !now.Before(t.ready) {
+		p.talks[session] = &talk{ready: now.Add(Cold - Warm)}
+		return jarvisv1.CacheState_CACHE_STATE_COLD, Cold
+	}
+	return jarvisv1.CacheState_CACHE_STATE_WARM, max(0, t.ready.Sub(now)) + Warm
+}
+
+// finish advances the conversation.
+func (p *pod) finish(session string, state jarvisv1.CacheState) *jarvisv1.Served {
+	s := &jarvisv1.Served{Pod: p.name, Address: p.address, Session: session, State: state, CallHeld: p.calls[session] != nil}
+	if t := p.talks[session]; t != nil {
+		s.PreviousChecksum = t.checksum
+		t.turn++
+		t.checksum = fmt.Sprintf("%s-%d", p.name, t.turn)
+		s.Turn, s.Checksum = t.turn, t.checksum
+	}
+	return s
+}
