@@ -107,6 +107,7 @@ func options(t testing.TB, f *file, policy mesh.Policy, change ...func(*mesh.Opt
 // server is a mesh that serves until the test ends.
 type server struct {
 	url, addr string
+	header    string // that is hashed
 	registry  *prometheus.Registry
 }
 
@@ -114,7 +115,7 @@ func serve(t testing.TB, o mesh.Options) *server {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	log := slog.New(slog.DiscardHandler)
-	s := &server{registry: prometheus.NewRegistry()}
+	s := &server{registry: prometheus.NewRegistry(), header: o.SessionHeader}
 	following, stop := context.WithCancel(context.Background())
 	m, err := mesh.New(following, o, mesh.Dependencies{Log: log, Registry: s.registry, Clock: clockwork.NewRealClock()})
 	if err != nil {

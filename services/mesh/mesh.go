@@ -72,7 +72,7 @@ func New(ctx context.Context, o Options, d Dependencies) (*Mesh, error) {
 		clock:         d.Clock,
 		metrics:       newMetrics(d.Registry),
 		state:         balance.NewState(balance.NewSource(seed)),
-		session:       newSessions(o),
+		session:       newSessions(o, d.Clock),
 		sessionHeader: http.CanonicalHeaderKey(o.SessionHeader),
 		pods:          map[string]*pod{},
 		done:          make(chan struct{}),

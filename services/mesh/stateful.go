@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jonboulle/clockwork"
+
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/endpoints"
 )
@@ -15,18 +17,21 @@ type sessions struct {
 	policy     Policy
 	selectable []endpoints.Health
 	ttl        time.Duration
-	// now is in seconds of the clock that the cookie's expiry is measured by.
-	now func() uint64
+	clock      clockwork.Clock
 }
 
-func newSessions(o Options) sessions {
+func newSessions(o Options, clock clockwork.Clock) sessions {
 	return sessions{
 		policy:     o.Policy,
 		selectable: o.Policy.Selectable(),
 		ttl:        o.CookieTTL.Truncate(time.Second),
-		now:        monotonicSeconds,
+		clock:      clock,
 	}
 }
+
+// now is in the seconds that a cookie's expiry is measured in: since 1970, as Envoy 1.40 does it (older ones counted since
+// the machine's start).
+func (s *sessions) now() uint64 { return uint64(s.clock.Now().Unix()) }
 
 // address is what the request's token holds, or "" where it has none that Envoy takes.
 func (s *sessions) address(h http.Header) string {

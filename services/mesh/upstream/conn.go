@@ -115,6 +115,8 @@ func (c *Conn) classify(err error) error {
 	switch {
 	case errors.Is(c.broken, os.ErrDeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrTimeout, err)
+	case errors.Is(c.broken, io.EOF) && c.allowed < headLimit:
+		return fmt.Errorf("%w: closed within the head of the response", ErrProtocol) // so says Envoy's parser
 	case c.broken != nil:
 		return fmt.Errorf("%w: %w", ErrTerminated, c.broken)
 	case errors.Is(err, ErrProtocol):

@@ -20,9 +20,9 @@ import (
 var (
 	// ErrConnect: no connection could be made, so nothing of the request was sent.
 	ErrConnect = errors.New("upstream: connection failed")
-	// ErrTerminated: the pod closed the connection before the head of its response was complete.
+	// ErrTerminated: the pod closed the connection before anything of its response came.
 	ErrTerminated = errors.New("upstream: connection terminated")
-	// ErrProtocol: the pod sent something that is no HTTP response.
+	// ErrProtocol: the pod sent something that is no HTTP response, or not the whole head of one.
 	ErrProtocol = errors.New("upstream: protocol error")
 	// ErrTimeout: the pod took longer than the deadline.
 	ErrTimeout = errors.New("upstream: deadline exceeded")
