@@ -3,6 +3,8 @@ package peer_test
 import (
 	"net"
 	"sync/atomic"
+
+	"github.com/smaran-v2/smaran/services/jarvis/call"
 )
 
 // gate is a pod's socket that can be shut, as a killed or frozen pod's is: what it sends is lost, and what it gets is not
@@ -11,6 +13,9 @@ type gate struct {
 	*net.UDPConn
 	shut atomic.Bool
 }
+
+// ungated gives a pod the socket as it is, as a real one has it: pion then reads and writes without allocating.
+func ungated(c *call.Config) { c.Media = c.Media.(*gate).UDPConn }
 
 func (g *gate) ReadFrom(b []byte) (int, net.Addr, error) {
 	for {

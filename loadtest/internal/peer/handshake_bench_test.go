@@ -18,7 +18,7 @@ import (
 func BenchmarkHandshake(b *testing.B) {
 	for _, lite := range []bool{true, false} {
 		b.Run(fmt.Sprintf("lite=%t", lite), func(b *testing.B) {
-			p := startPod(b, func(c *call.Config) { c.ICELite = lite })
+			p := startPod(b, ungated, func(c *call.Config) { c.ICELite = lite })
 			api := newAPI(b)
 			var took []time.Duration
 			for b.Loop() {

@@ -19,7 +19,7 @@ const benchCalls = 200
 // who speaks now and then. The callers are another process, so all of this process' time is the agent's (system time, in
 // which the kernel also does the receiving side's work of what is sent, included). An iteration is a second of media.
 func BenchmarkCallsPerCore(b *testing.B) {
-	p := startPod(b)
+	p := startPod(b, ungated)
 	callFromChild(b, p, benchCalls)
 	seconds := 0
 	before, started := cpuTime(b), time.Now()
@@ -42,7 +42,7 @@ func BenchmarkCallsPerCore(b *testing.B) {
 // BenchmarkMemoryPerCall measures what memory the agent's end of a call takes, once media flows: Go's heap and stacks after a
 // collection, and the goroutines.
 func BenchmarkMemoryPerCall(b *testing.B) {
-	p := startPod(b)
+	p := startPod(b, ungated)
 	before, goroutines := inUse(), runtime.NumGoroutine()
 	callFromChild(b, p, benchCalls)
 	for b.Loop() {
