@@ -21,8 +21,8 @@ type Caller struct {
 	startOnce sync.Once
 
 	mu sync.Mutex
-	// call is nil while none is up.
-	call *placed
+	// call is nil while none is up; latest is the last that was.
+	call, latest *placed
 }
 
 // New makes a caller that does nothing yet.
@@ -159,6 +159,16 @@ func (c *Caller) setCall(p *placed) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.call = p
+	if p != nil {
+		c.latest = p
+	}
+}
+
+// latestCall is the call that is up, or was last; nil before the first.
+func (c *Caller) latestCall() *placed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.latest
 }
 
 // current is the call that is up, or nil.

@@ -47,9 +47,10 @@ func (c *Caller) Infer(ctx context.Context, intended time.Duration) {
 
 	v := Judge(at, call != nil && call == c.current(), reply)
 	c.ledger.adopt(seq, Point{Turn: served.GetTurn(), Checksum: served.GetChecksum()})
-	if v.StateLost {
+	if v.StateLost && c.ledger.lost(seq) {
 		c.happened(tally.StateLost)
-		if call != nil && call.firstStateLoss() {
+		// Also between two calls: what the caller was on is gone.
+		if last := c.latestCall(); last != nil && last.firstStateLoss() {
 			c.happened(tally.DroppedStateLost)
 		}
 	}

@@ -15,6 +15,8 @@ type ledger struct {
 	sent    uint64
 	adopted uint64
 	point   Point
+	// known is the last request that was sent when the last loss was seen.
+	known uint64
 }
 
 // next numbers a request and says where it stands.
@@ -32,6 +34,18 @@ func (l *ledger) adopt(seq uint64, p Point) {
 	if seq > l.adopted {
 		l.adopted, l.point = seq, p
 	}
+}
+
+// lost says whether a request that shows a loss shows a new one: those sent before the caller saw a loss only show the same
+// again.
+func (l *ledger) lost(seq uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seq <= l.known {
+		return false
+	}
+	l.known = l.sent
+	return true
 }
 
 // answered says whether any answer has come.

@@ -23,6 +23,8 @@ type talk struct {
 	turn     uint64
 	checksum string
 	ready    time.Time
+	// lost are the turns at which callers came over from a copy that is lost; at those it is not this one that is stale.
+	lost map[uint64]bool
 }
 
 func newPod(name, address string) *pod {
@@ -53,9 +55,13 @@ func (p *pod) end(session string) {
 func (p *pod) begin(session string, lastTurn uint64) (jarvisv1.CacheState, time.Duration) {
 	now := time.Now()
 	t := p.talks[session]
-	if t == nil || lastTurn > t.turn && !now.Before(t.ready) {
-		p.talks[session] = &talk{ready: now.Add(Cold - Warm)}
+	stale := t != nil && lastTurn > t.turn && !t.lost[lastTurn]
+	if t == nil || stale && !now.Before(t.ready) {
+		p.talks[session] = &talk{ready: now.Add(Cold - Warm), lost: map[uint64]bool{lastTurn: true}}
 		return jarvisv1.CacheState_CACHE_STATE_COLD, Cold
+	}
+	if stale {
+		t.lost[lastTurn] = true
 	}
 	return jarvisv1.CacheState_CACHE_STATE_WARM, max(0, t.ready.Sub(now)) + Warm
 }

@@ -28,7 +28,8 @@ const (
 	DroppedStateLost Class = "dropped_state_lost"
 	// SetupFailure: one attempt to place a call failed.
 	SetupFailure Class = figures.SetupFailures
-	// StateLost: an answer did not continue the conversation that its request named.
+	// StateLost: an answer did not continue the conversation that its request named. Answers to requests that were sent before
+	// the caller saw the loss show the same loss, and do not count again.
 	StateLost Class = figures.StateLost
 	// Unspoken: an answer that the pod could not speak, because the call is elsewhere.
 	Unspoken Class = figures.Unspoken
