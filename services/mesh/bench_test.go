@@ -175,8 +175,7 @@ func BenchmarkPerCore(b *testing.B) {
 	}
 	f := newFile(b, list...)
 	proxies := []*proxy{startProxy(b, "mesh", f.path), startProxy(b, "reverseproxy", f.path)}
-	b.Run("envoy", func(b *testing.B) { testreal.Binary(b, "envoy") }) // says why there is none
-	if hasEnvoy() {
+	if _, ok := testreal.Lookup(b, "envoy"); ok {
 		o := options(b, f, mesh.Ring, func(o *mesh.Options) { o.Listen, o.Admin = "127.0.0.1:0", "" })
 		bootstrap, err := envoyconfig.Bootstrap(o)
 		require.NoError(b, err)
@@ -212,14 +211,6 @@ func BenchmarkPerCore(b *testing.B) {
 			b.ReportMetric(0, "ns/op") // a round over all proxies says nothing
 		})
 	}
-}
-
-func hasEnvoy() bool {
-	if os.Getenv("ENVOY_BIN") != "" {
-		return true
-	}
-	_, err := exec.LookPath("envoy")
-	return err == nil
 }
 
 // fire makes n requests over as many connections at a time, each for a session of its own.

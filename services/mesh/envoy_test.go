@@ -175,6 +175,14 @@ func TestEnvoyAnswersTheSame(t *testing.T) {
 			}
 		})
 	}
+	// late answers after the route's time-out, but within nobody's patience.
+	late := pod(t, "late", func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(2 * routeTimeout):
+			_, _ = io.WriteString(w, "late")
+		case <-r.Context().Done():
+		}
+	})
 	for name, row := range map[string]struct {
 		pod     *endpoints.Endpoint
 		request string
@@ -196,6 +204,11 @@ func TestEnvoyAnswersTheSame(t *testing.T) {
 		"answers in chunks":       {ptr(answer("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2\nhi\n0\n\n", true)), plainRequest, 200},
 		"interim answer":          {ptr(answer("HTTP/1.1 103 Early Hints\nLink: x\n\nHTTP/1.1 204 No Content\n\n", true)), plainRequest, 204},
 		"no body to an upload":    {ptr(answer("HTTP/1.1 200 OK\nContent-Length: 0\n\n", true)), "POST /x HTTP/1.1\nHost: a\nContent-Length: 0\n\n", 200},
+		"late":                    {ptr(late), plainRequest, 504},
+		"late event stream":       {ptr(late), strings.Replace(plainRequest, "Host", "Accept: a/b, text/event-stream\nHost", 1), 200},
+		"late Connect stream":     {ptr(late), strings.Replace(grpcRequest, "grpc", "connect+json", 1), 200},
+		"late gRPC":               {ptr(late), grpcRequest, 200},
+		"late Connect unary":      {ptr(late), strings.Replace(grpcRequest, "grpc", "json", 1), 504},
 		"websocket":               {ptr(answer("HTTP/1.1 101 Switching Protocols\nConnection: Upgrade\nUpgrade: websocket\n\n", true)), fmt.Sprintf(upgrade, "websocket"), 101},
 		"websocket refused":       {ptr(answer("HTTP/1.1 400 Bad Request\nContent-Length: 2\n\nno", true)), fmt.Sprintf(upgrade, "WebSocket"), 400},
 		"websocket, dead pod":     {ptr(dead(t, "a")), fmt.Sprintf(upgrade, "websocket"), 503},
@@ -208,13 +221,15 @@ func TestEnvoyAnswersTheSame(t *testing.T) {
 				if row.pod != nil {
 					list = append(list, *row.pod)
 				}
-				p := newPair(t, policy, list, func(o *mesh.Options) { o.Timeout = 300 * time.Millisecond })
+				p := newPair(t, policy, list, func(o *mesh.Options) { o.Timeout = routeTimeout })
 				got := same(t, p, look(t, policy, row.request))
 				require.Equal(t, row.status, got.Status)
 			})
 		}
 	}
 }
+
+const routeTimeout = 300 * time.Millisecond
 
 func ptr[T any](v T) *T { return &v }
 

@@ -33,25 +33,37 @@ func hint(name string) string {
 // fails it under CI=true.
 func Binary(t testing.TB, name string) string {
 	t.Helper()
-	variable := strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_BIN"
-	if path := os.Getenv(variable); path != "" {
+	path, ok := Lookup(t, name)
+	if !ok {
+		Skip(t, name+" not found: "+hint(name)+", or set "+variable(name))
+	}
+	return path
+}
+
+// Lookup is Binary for a test that can do without the program.
+func Lookup(t testing.TB, name string) (path string, ok bool) {
+	t.Helper()
+	if path := os.Getenv(variable(name)); path != "" {
 		found, err := exec.LookPath(path)
 		if err != nil {
 			// A path that was asked for and is wrong is a mistake, not a missing program.
-			t.Fatalf("%s=%s is not a program: %v", variable, path, err)
+			t.Fatalf("%s=%s is not a program: %v", variable(name), path, err)
 		}
-		return found
+		return found, true
 	}
 	if found, err := exec.LookPath(name); err == nil {
-		return found
+		return found, true
 	}
 	if name == envoyName {
 		if found := pythonEnvoy(t); found != "" {
-			return found
+			return found, true
 		}
 	}
-	Skip(t, name+" not found: "+hint(name)+", or set "+variable)
-	return ""
+	return "", false
+}
+
+func variable(name string) string {
+	return strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_BIN"
 }
 
 // Skip skips the test because something real is missing, or fails it under CI=true.
