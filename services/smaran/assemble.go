@@ -78,7 +78,7 @@ func (a *app) build(cfg Config, tel *telemetry.Telemetry, clock clockwork.Clock)
 		return err
 	}
 	a.api, err = edge.New(edge.Options{
-		Service: a.service, SessionMode: cfg.SessionMode, MaxBody: cfg.MaxBody, Origins: cfg.CORSOrigins,
+		Service: a.service, SessionMode: cfg.SessionMode, MaxBody: cfg.MaxBody, Origins: cfg.origins(),
 		Tracer: tel.Tracer, Propagator: tel.Propagator, Metrics: tel.Registry, Clock: clock, Log: tel.Log,
 	})
 	return err

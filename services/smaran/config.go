@@ -56,7 +56,8 @@ type Config struct {
 	MaxBody int64 `env:"MAX_BODY" envDefault:"1048576"`
 	// ShutdownGrace is how long requests may go on after SIGTERM.
 	ShutdownGrace time.Duration `env:"SHUTDOWN_GRACE" envDefault:"5s"`
-	// CORSOrigins may call from a browser. "*" is any, without cookies; empty is none.
+	// CORSOrigins may call from a browser, separated by commas. "*" is any, without cookies; "none" is none, as an empty variable
+	// is the default.
 	CORSOrigins []string `env:"CORS_ORIGINS" envDefault:"*"`
 
 	SessionMode session.Policy `env:"SESSION_MODE" envDefault:"strict"`
@@ -96,6 +97,16 @@ func (c *Config) Validate() error {
 		return errors.New(strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// noOrigins is the value of CORSOrigins for none.
+const noOrigins = "none"
+
+func (c *Config) origins() []string {
+	if len(c.CORSOrigins) == 1 && c.CORSOrigins[0] == noOrigins {
+		return nil
+	}
+	return c.CORSOrigins
 }
 
 // maxMaxBody keeps one request from taking all memory: 1 GiB.

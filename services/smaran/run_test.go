@@ -161,6 +161,21 @@ func TestRunRefusesWhatItCannotServe(t *testing.T) {
 	require.ErrorContains(t, err, "ENDPOINTS_FILE")
 }
 
+func TestPagesMayBeKeptOut(t *testing.T) {
+	fleet := podtest.NewFleet(t, 1)
+	for origins, want := range map[string]string{"*": "*", "none": ""} {
+		p := start(t, fleet, "SMARAN_BACKEND=app-hash", "SMARAN_CORS_ORIGINS="+origins)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.api+wire.PathFleet, nil)
+		require.NoError(t, err)
+		req.Header.Set("Origin", "https://talk.example")
+		req.Close = true
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, want, res.Header.Get("Access-Control-Allow-Origin"), origins)
+	}
+}
+
 func TestATakenPortIsReported(t *testing.T) {
 	fleet := podtest.NewFleet(t, 1)
 	p := start(t, fleet, "SMARAN_BACKEND=app-hash")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/endpoints"
+	"github.com/smaran-v2/smaran/services/session"
 )
 
 // Endpoints is a source of the pods there are, such as an endpoints.Watcher.
@@ -84,6 +85,22 @@ func (p *pods) others(lost string) []endpoints.Endpoint {
 		return p.rotation
 	}
 	return rest
+}
+
+// rendezvous builds the picker of rendezvous hashing.
+func rendezvous(hosts []affinity.Host) (affinity.Picker, error) { return affinity.NewRendezvous(hosts) }
+
+// rendezvous is the session's pod by a rendezvous picker, without those named in avoid unless there is no other. What ranks next to
+// an avoided pod is where the session goes once the endpoints leave that pod out.
+func (p *pods) rendezvous(id session.ID, avoid ...string) endpoints.Endpoint {
+	hash := affinity.HashValue(string(id))
+	for attempt := range uint32(len(p.rotation)) {
+		e := p.rotation[p.picker.Pick(hash, attempt)]
+		if e.Pod == "" || !slices.Contains(avoid, e.Pod) {
+			return e
+		}
+	}
+	return p.rotation[p.picker.Pick(hash, 0)]
 }
 
 // hosts are endpoints as package affinity sees them.

@@ -282,7 +282,7 @@ func (b *redisLeases) fallBack(pods *pods, r Request, known placement) (Target, 
 	if len(pods.rotation) == 0 {
 		return Target{}, fmt.Errorf("%w: none of %d endpoints is in rotation", ErrNoPods, len(pods.set.Endpoints))
 	}
-	e := pods.rotation[pods.rendezvous(r, shunned)]
+	e := pods.rendezvous(r.Session, r.LostPod, shunned)
 	placed := placement{
 		owner:       registry.Owner{Pod: e.Pod, Address: e.Address},
 		provisional: true,

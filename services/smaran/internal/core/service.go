@@ -273,6 +273,8 @@ func (t *trip) route(ctx context.Context) (backend.Target, error) {
 func (t *trip) failed(ctx context.Context, err error) (again bool, problem error) {
 	outcome, refused := judge(err)
 	lesson := t.learn(ctx, outcome)
+	t.service.options.Log.DebugContext(ctx, "request failed", "code", refused.Code, "detail", refused.Detail,
+		"backend", t.name, "target", t.target.BaseURL, "retry", lesson.Retry)
 	if !lesson.Retry || t.problem != nil || ctx.Err() != nil {
 		return false, refused
 	}

@@ -24,7 +24,7 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) {
 	stream := &eventStream{writer: w}
 	err := h.options.Service.Watch(ctx, core.Incoming{Header: r.Header}, stream)
 	switch {
-	case stream.ids > 0, stream.opened:
+	case stream.opened:
 		// The status is sent. What ended the stream was said in an event, or the client is gone.
 	case err != nil:
 		writeProblem(w, err)
