@@ -185,10 +185,10 @@ type movedView struct {
 
 type movedRow struct {
 	backendView
-	Width, Predicted, Least            template.CSS
-	HasPrediction, HasLeast            bool
+	Width, Predicted, Least                      template.CSS
+	HasPrediction, HasLeast                      bool
 	Share, Detail, PredictedText, Miss, Detoured string
-	Invalid                            bool
+	Invalid                                      bool
 }
 
 func movedOf(event string, groups []*figures.Group) (movedView, bool) {

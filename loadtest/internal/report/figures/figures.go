@@ -142,16 +142,3 @@ func FleetSize(r *reportv1.Result) int {
 	}
 	return n
 }
-
-// PeakByMean is the load of the most loaded pod by the mean over the whole fleet, in sessions, and false where no pod served any.
-func PeakByMean(r *reportv1.Result) (float64, bool) {
-	var sum, peak uint64
-	for _, p := range r.GetPods() {
-		sum += p.GetSessions()
-		peak = max(peak, p.GetSessions())
-	}
-	if sum == 0 {
-		return 0, false
-	}
-	return float64(peak) * float64(FleetSize(r)) / float64(sum), true
-}
