@@ -176,7 +176,7 @@ func simulate(scenario, backend string, repeat uint32, pods int, steps []step) *
 			},
 		},
 	}
-	for _, name := range append(figures.Classes(), figures.ColdStarts, figures.Unspoken, figures.Forwards, figures.RequestsFailed,
+	for _, name := range append(figures.Classes(), figures.DroppedCalls, figures.ColdStarts, figures.Unspoken, figures.Forwards, figures.RequestsFailed,
 		figures.MovedSessions, figures.Mispredicted, figures.GapsOver60ms, figures.GapsOver1s) {
 		w.result.Counts[name] = 0
 	}
@@ -359,6 +359,7 @@ func (w *world) apply(st step) {
 			gap := 300 * math.Exp(0.7*w.r.NormFloat64())
 			if w.r.IntN(12) == 0 {
 				w.count(st.atMs+900, figures.DroppedCalls)
+				w.count(st.atMs+900, figures.DroppedNoMedia)
 				gap = 10_000
 			}
 			w.redial(st.atMs+100, s, w.route(s), gap)

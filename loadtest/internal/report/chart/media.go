@@ -61,7 +61,7 @@ func (c Media) SVG() template.HTML {
 		tip := fmt.Sprintf("%s s: %d calls up, worst gap %.0f ms", num(p.AtMs/1000), p.Calls, p.WorstGap)
 		if p.WorstGap > c.FromMs {
 			top := y.at(p.WorstGap)
-			s.rect("mark soft", at+0.4, top, max(width-0.8, 1), y.start-top, tip)
+			s.rect("mark soft", at+0.4, top, max(width-0.8, 1), y.start-top, "")
 			s.rect("mark", at+0.4, top, max(width-0.8, 1), 1.8, "")
 		}
 		s.rect("hit", at, plotTop, width, plotBottom-plotTop, tip)

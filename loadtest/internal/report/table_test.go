@@ -1,0 +1,145 @@
+package report_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/report"
+	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares with a file in testdata. All of them show synthetic reports: no figure in them was measured.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(string(want), got), "go test ./internal/report -update writes it anew")
+}
+
+// fits checks that no line is wider, apart from the sentences below a table.
+func fits(t *testing.T, width int, s string) {
+	t.Helper()
+	for line := range strings.Lines(s) {
+		if strings.HasPrefix(line, "*") || strings.HasPrefix(line, "✗") && strings.Contains(line, "repeat") || strings.HasPrefix(line, "Counts are") {
+			continue
+		}
+		require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), width, line)
+	}
+}
+
+func TestTables(t *testing.T) {
+	demo, compare := syntheticDemo(), syntheticCompare()
+	for name, c := range map[string]struct {
+		width  int
+		report *reportv1.Report
+	}{
+		"synthetic-demo-140.txt":    {140, demo},
+		"synthetic-demo-100.txt":    {100, demo},
+		"synthetic-compare-140.txt": {140, compare},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			require.NoError(t, report.Tables(&out, c.width, c.report))
+			golden(t, name, out.String())
+			fits(t, c.width, out.String())
+			for _, r := range c.report.GetResults() {
+				require.Contains(t, out.String(), r.GetBackend())
+			}
+		})
+	}
+}
+
+func TestEventTables(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, report.EventTables(&out, 140, syntheticDemo()))
+	golden(t, "synthetic-events-140.txt", out.String())
+	fits(t, 140, out.String())
+}
+
+func TestClaimsTable(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, report.ClaimsTable(&out, 140, syntheticDemo().GetClaims()))
+	golden(t, "synthetic-claims-140.txt", out.String())
+}
+
+func TestWhatWasNotMeasuredIsNotZero(t *testing.T) {
+	r := &reportv1.Report{Results: []*reportv1.Result{{Backend: "redis", Scenario: "x", Valid: true, Counts: map[string]uint64{figures.Misroutes: 0}}}}
+	var out bytes.Buffer
+	require.NoError(t, report.Table(&out, r))
+	row := rowOf(t, out.String(), "redis")
+	require.Equal(t, []string{"redis", "–", "0", "–", "–", "–", "–", "–", "–/–", "–", "–", "–", "1/1"}, strings.Fields(row))
+}
+
+func TestAnInvalidRunIsMarkedAndSaysWhy(t *testing.T) {
+	r := syntheticDemo()
+	r.Results[2].Valid, r.Results[2].InvalidReasons = false, []string{"the generator fell behind"}
+	var out bytes.Buffer
+	require.NoError(t, report.Table(&out, r))
+	require.Contains(t, rowOf(t, out.String(), "✗ redis"), "0/1")
+	require.Contains(t, out.String(), "✗ redis, repeat 1, is not valid and not compared: the generator fell behind")
+}
+
+func TestAReportWithoutResults(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, report.Table(&out, &reportv1.Report{}))
+	require.Equal(t, "The report holds no results.\n", out.String())
+}
+
+func TestOverlaidReportsKeepTheirLabels(t *testing.T) {
+	a, b := syntheticDemo(), syntheticDemo()
+	a.Run.Label, b.Run.Label = "before", "after"
+	var out bytes.Buffer
+	require.NoError(t, report.Tables(&out, 160, a, b))
+	for _, label := range []string{"redis (before)", "redis (after)"} {
+		require.Contains(t, out.String(), label)
+	}
+	require.Less(t, strings.Index(out.String(), "redis (after)"), strings.Index(out.String(), "istio-hash (before)"), "backends stand beside one another")
+}
+
+func TestCommandRendersAgain(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, report.Save(filepath.Join(dir, "a"), syntheticDemo()))
+	require.NoError(t, report.Save(filepath.Join(dir, "b"), syntheticCompare()))
+	page := filepath.Join(dir, "both.html")
+	c := report.Cmd{
+		Files: []string{filepath.Join(dir, "a", report.JSONFile), filepath.Join(dir, "b", report.JSONFile)},
+		HTML:  page, Events: true, Claims: true, Width: 160,
+	}
+	var out bytes.Buffer
+	require.NoError(t, c.Run(context.Background(), &out))
+	for _, want := range []string{"demo-synthetic", "compare-synthetic", "scale-3-10: scale=10", "not reproduced", page} {
+		require.Contains(t, out.String(), want)
+	}
+	require.FileExists(t, page)
+
+	c.Files = []string{filepath.Join(dir, "missing.json")}
+	require.ErrorIs(t, c.Run(context.Background(), &out), os.ErrNotExist)
+}
+
+func rowOf(t *testing.T, table, name string) string {
+	t.Helper()
+	for line := range strings.Lines(table) {
+		if strings.HasPrefix(line, name+" ") {
+			return strings.TrimRight(line, "\n")
+		}
+	}
+	require.Fail(t, "no row", "%s in\n%s", name, table)
+	return ""
+}
