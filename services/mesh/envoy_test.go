@@ -183,7 +183,7 @@ func TestEnvoyAnswersTheSame(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	})
-	for name, row := range map[string]struct {
+	rows := map[string]struct {
 		pod     *endpoints.Endpoint
 		request string
 		status  int
@@ -214,14 +214,18 @@ func TestEnvoyAnswersTheSame(t *testing.T) {
 		"websocket, dead pod":     {ptr(dead(t, "a")), fmt.Sprintf(upgrade, "websocket"), 503},
 		"other upgrade":           {ptr(answer("", true)), fmt.Sprintf(upgrade, "foo"), 403},
 		"CONNECT":                 {ptr(answer("", true)), "CONNECT a:80 HTTP/1.1\nHost: a\n\n", 404},
-	} {
-		for _, policy := range []mesh.Policy{mesh.Ring, mesh.StatefulByHeader, mesh.StatefulByCookie} {
-			t.Run(name+"/"+string(policy), func(t *testing.T) {
-				var list []endpoints.Endpoint
+		"upgrade to h2c": {ptr(answer("HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", true)),
+			"GET / HTTP/1.1\nHost: a\nConnection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\n\n", 200},
+	}
+	for _, policy := range []mesh.Policy{mesh.Ring, mesh.StatefulByHeader, mesh.StatefulByCookie} {
+		p := newPair(t, policy, nil, func(o *mesh.Options) { o.Timeout = routeTimeout })
+		for name, row := range rows {
+			t.Run(string(policy)+"/"+name, func(t *testing.T) {
 				if row.pod != nil {
-					list = append(list, *row.pod)
+					p.set(t, *row.pod)
+				} else {
+					p.set(t)
 				}
-				p := newPair(t, policy, list, func(o *mesh.Options) { o.Timeout = routeTimeout })
 				got := same(t, p, look(t, policy, row.request))
 				require.Equal(t, row.status, got.Status)
 			})
@@ -385,5 +389,12 @@ func TestEnvoyPassesTheSameHeaders(t *testing.T) {
 			s.ContentType = ""
 			return s
 		})
+	}
+}
+
+func TestEnvoyStreamsTheSame(t *testing.T) {
+	p := newPair(t, mesh.Ring, []endpoints.Endpoint{echoLines(t)})
+	for _, url := range p.urls {
+		talk(t, client(t, true), url)
 	}
 }

@@ -54,6 +54,7 @@ var errClientGone = errors.New("mesh: the client is gone")
 // ServeHTTP implements http.Handler.
 func (m *Mesh) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchange{m: m, w: w, r: r, control: http.NewResponseController(w), started: time.Now()}
+	m.exchanges.Add(1)
 	m.metrics.active.Inc()
 	defer x.finish()
 	if r.Method == http.MethodConnect {
@@ -78,6 +79,7 @@ func (x *exchange) finish() {
 	if x.span != nil {
 		finishSpan(x.span, x.status, x.target)
 	}
+	x.m.exchanges.Done()
 }
 
 func (x *exchange) prepare() {

@@ -35,6 +35,7 @@ func omit(h http.Header, set []field) omission {
 func (o *omission) drops(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+		"Http2-Settings", // of an upgrade to h2c
 		// Answered by the server, as Envoy does.
 		"Expect",
 		// Framing is made anew from what the server parsed.
@@ -66,15 +67,17 @@ func acceptsTrailers(h http.Header) bool {
 	return false
 }
 
-// upgradeTo is the protocol that an HTTP/1.1 request asks to upgrade to, or "".
+// upgradeTo is the protocol that an HTTP/1.1 request asks to upgrade to, or "". An upgrade to h2c is passed over, as Envoy
+// does: the answer comes by HTTP/1.1.
 func upgradeTo(r *http.Request) string {
-	if len(r.Header["Upgrade"]) == 0 || r.ProtoMajor != 1 {
+	protocol := first(r.Header["Upgrade"])
+	if protocol == "" || r.ProtoMajor != 1 || strings.EqualFold(protocol, "h2c") {
 		return ""
 	}
 	for _, value := range r.Header["Connection"] {
 		for name := range strings.SplitSeq(value, ",") {
 			if strings.EqualFold(strings.TrimSpace(name), "upgrade") {
-				return r.Header["Upgrade"][0]
+				return protocol
 			}
 		}
 	}

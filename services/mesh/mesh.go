@@ -52,8 +52,8 @@ type Mesh struct {
 	pods    map[string]*pod // by address; only follow uses it
 	watcher *endpoints.Watcher
 
-	done    chan struct{} // closed when follow has ended
-	tunnels sync.WaitGroup
+	done      chan struct{} // closed when follow has ended
+	exchanges sync.WaitGroup
 }
 
 // New reads the endpoints file and follows it until ctx ends. It fails for options that Check refuses and where there is
@@ -103,7 +103,7 @@ func New(ctx context.Context, o Options, d Dependencies) (*Mesh, error) {
 // Wait returns once the context of New has ended and nothing of the mesh is left: call it after the server's end.
 func (m *Mesh) Wait() {
 	<-m.done
-	m.tunnels.Wait()
+	m.exchanges.Wait()
 }
 
 // follow owns the pods.

@@ -323,8 +323,10 @@ func TestTheTimeoutBeginsAtTheRequestsEnd(t *testing.T) {
 	}
 }
 
-func TestStreamsFlowBothWaysAtOnce(t *testing.T) {
-	echo := pod(t, "a", func(w http.ResponseWriter, r *http.Request) {
+// echoLines is a pod that answers each line as it comes, with trailers at the end.
+func echoLines(t testing.TB) endpoints.Endpoint {
+	t.Helper()
+	return pod(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		control := http.NewResponseController(w)
 		_ = control.EnableFullDuplex()
 		w.Header().Set("Trailer", "X-Announced")
@@ -337,31 +339,38 @@ func TestStreamsFlowBothWaysAtOnce(t *testing.T) {
 		w.Header().Set("X-Announced", "1")
 		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
 	})
-	s := serve(t, options(t, newFile(t, echo), mesh.Ring))
+}
+
+// talk sends lines to echoLines, each once the last was answered.
+func talk(t *testing.T, c *http.Client, url string) {
+	t.Helper()
+	r, w := io.Pipe()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, r)
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/grpc")
+	req.Header.Set("Te", "trailers")
+	res, err := c.Do(req) // returns at the head, while the request goes on
+	require.NoError(t, err)
+	defer res.Body.Close()
+	require.Empty(t, res.Header.Get(wire.HeaderUpstreamServiceTime), "the request is not complete")
+	answers := bufio.NewScanner(res.Body)
+	for i := range 20 {
+		_, err := fmt.Fprintln(w, i)
+		require.NoError(t, err)
+		require.True(t, answers.Scan())
+		require.Equal(t, fmt.Sprintf("echo %d", i), answers.Text())
+	}
+	require.NoError(t, w.Close())
+	require.False(t, answers.Scan())
+	require.NoError(t, answers.Err())
+	require.Equal(t, "1", res.Trailer.Get("X-Announced"))
+	require.Equal(t, "0", res.Trailer.Get("Grpc-Status"))
+}
+
+func TestStreamsFlowBothWaysAtOnce(t *testing.T) {
+	s := serve(t, options(t, newFile(t, echoLines(t)), mesh.Ring))
 	for _, h2c := range []bool{false, true} {
-		t.Run(fmt.Sprintf("h2c=%t", h2c), func(t *testing.T) {
-			r, w := io.Pipe()
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url, r)
-			require.NoError(t, err)
-			req.Header.Set("Content-Type", "application/grpc")
-			req.Header.Set("Te", "trailers")
-			res, err := client(t, h2c).Do(req) // returns at the head, while the request goes on
-			require.NoError(t, err)
-			defer res.Body.Close()
-			require.Empty(t, res.Header.Get(wire.HeaderUpstreamServiceTime), "the request is not complete")
-			answers := bufio.NewScanner(res.Body)
-			for i := range 20 {
-				_, err := fmt.Fprintln(w, i)
-				require.NoError(t, err)
-				require.True(t, answers.Scan())
-				require.Equal(t, fmt.Sprintf("echo %d", i), answers.Text())
-			}
-			require.NoError(t, w.Close())
-			require.False(t, answers.Scan())
-			require.NoError(t, answers.Err())
-			require.Equal(t, "1", res.Trailer.Get("X-Announced"))
-			require.Equal(t, "0", res.Trailer.Get("Grpc-Status"))
-		})
+		t.Run(fmt.Sprintf("h2c=%t", h2c), func(t *testing.T) { talk(t, client(t, h2c), s.url) })
 	}
 }
 

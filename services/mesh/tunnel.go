@@ -19,8 +19,6 @@ func (x *exchange) tunnel(conn *upstream.Conn, res *http.Response) error {
 	if x.upgrade == "" {
 		return upstream.ErrProtocol // nobody asked to switch
 	}
-	x.m.tunnels.Add(1)
-	defer x.m.tunnels.Done()
 	x.head(res)
 	head := x.w.Header()
 	client, buffered, err := x.control.Hijack()
