@@ -270,8 +270,8 @@ func (s *Store) dropped(reason Dropped) {
 // newResults needs no lock.
 func (s *Store) newResults() *simplelru.LRU[string, string] {
 	results, err := simplelru.NewLRU[string, string](s.results, nil)
-	if err != nil { // only for a size below 1, which New refuses
-		panic(err)
+	if err != nil {
+		panic(err) // unreachable: only for a size below 1, which New refuses
 	}
 	return results
 }
