@@ -47,12 +47,12 @@ func headerChain(ctx context.Context, env Env) (_ claims.Finding, err error) {
 
 // throughHops is the share of sessions all of whose requests reached one pod.
 func throughHops(ctx context.Context, r *rig, ids []string, forwards bool) (_ float64, err error) {
-	inner, err := serve(ctx, hop(r.url, forwards))
+	inner, err := serve(ctx, hop(r.address, forwards))
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = joined(err, inner.close()) }()
-	outer, err := serve(ctx, hop(inner.url(), true))
+	outer, err := serve(ctx, hop(inner.address, true))
 	if err != nil {
 		return 0, err
 	}
@@ -76,11 +76,8 @@ func throughHops(ctx context.Context, r *rig, ids []string, forwards bool) (_ fl
 }
 
 // hop is a service in the middle: it passes on what it gets, with or without the session header.
-func hop(to string, forwards bool) http.Handler {
-	target, err := url.Parse(to)
-	if err != nil {
-		panic(err) // the address of a listener of ours
-	}
+func hop(address string, forwards bool) http.Handler {
+	target := &url.URL{Scheme: "http", Host: address}
 	return &httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
 		p.SetURL(target)
 		if !forwards {

@@ -116,7 +116,7 @@ func (s *redisServer) cpu(ctx context.Context) (time.Duration, error) {
 			return time.Duration((user + fields["used_cpu_sys"+suffix]) * float64(time.Second)), nil
 		}
 	}
-	return 0, errors.New("Redis does not say how much processor time it used")
+	return 0, errors.New("no processor time in what Redis says of itself")
 }
 
 // freePort is one that was free a moment ago.

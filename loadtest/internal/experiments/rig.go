@@ -76,10 +76,11 @@ func pod(name string) http.Handler {
 
 // rig is our mesh over a few pods that do nothing but say who they are, all in this process.
 type rig struct {
-	set    endpoints.Set // all pods; the mesh's file may hold fewer
-	file   string
-	url    string
-	client *http.Client
+	set  endpoints.Set // all pods; the mesh's file may hold fewer
+	file string
+	// address is the mesh's, and url with its scheme.
+	address, url string
+	client       *http.Client
 
 	servers []*server
 	mesh    *mesh.Mesh
@@ -135,7 +136,7 @@ func newRig(ctx context.Context, env Env, policy mesh.Policy, pods, first int, w
 	if err != nil {
 		return nil, err
 	}
-	r.servers, r.url = append(r.servers, front), front.url()
+	r.servers, r.address, r.url = append(r.servers, front), front.address, front.url()
 	return r, nil
 }
 

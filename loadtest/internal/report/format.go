@@ -71,11 +71,6 @@ func percent(share float64) string {
 	return strconv.FormatFloat(100*share, 'f', 1, 64) + "%"
 }
 
-// seconds formats a time in milliseconds on an axis: 12 s, 2.5 s.
-func seconds(ms float64) string {
-	return strconv.FormatFloat(ms/1000, 'f', -1, 64) + " s"
-}
-
 // took formats a duration in milliseconds for reading: 350 ms, 4.2 s, 3 min.
 func took(ms float64) string {
 	d := time.Duration(ms * float64(time.Millisecond))

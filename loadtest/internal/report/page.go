@@ -85,8 +85,8 @@ func buildPage(reports []*reportv1.Report) *page {
 	for i, name := range scenarios {
 		of := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != name })
 		view := scenarioOf(fmt.Sprintf("s%d", i+1), name, of, ids)
-		if len(reports) == 1 { // intervals of different reports have nothing to do with each other
-			view.Differences = differencesOf(name, reports[0].GetComparisons())
+		if of[0].Label == "" { // intervals of different reports have nothing to do with each other
+			view.Differences = differencesOf(name, comparisonsOf(reports))
 		}
 		p.Scenarios = append(p.Scenarios, view)
 	}
@@ -97,6 +97,16 @@ func buildPage(reports []*reportv1.Report) *page {
 		p.Runs = append(p.Runs, runOf(r, i, len(reports) > 1))
 	}
 	return p
+}
+
+// comparisonsOf are those of the one report that has any.
+func comparisonsOf(reports []*reportv1.Report) []*reportv1.Comparison {
+	for _, r := range reports {
+		if len(r.GetComparisons()) > 0 {
+			return r.GetComparisons()
+		}
+	}
+	return nil
 }
 
 // idSource numbers the charts of a page.

@@ -253,17 +253,23 @@ func widest(s string) int {
 	return width
 }
 
-// groupsOf gathers the results of several reports; they carry labels only where there are several.
+// groupsOf gathers the results of several reports; they carry labels only where several have any.
 func groupsOf(reports []*reportv1.Report) []*figures.Group {
 	var out []*figures.Group
+	withResults := 0
+	for _, r := range reports {
+		if len(r.GetResults()) > 0 {
+			withResults++
+		}
+	}
 	for i, r := range reports {
 		label := ""
-		if len(reports) > 1 {
+		if withResults > 1 {
 			label = labelOf(r, i)
 		}
 		out = append(out, figures.Groups(label, r.GetResults())...)
 	}
-	if len(reports) > 1 {
+	if withResults > 1 {
 		order := scenariosOf(out)
 		slices.SortStableFunc(out, func(a, b *figures.Group) int {
 			if d := slices.Index(order, a.Scenario) - slices.Index(order, b.Scenario); d != 0 {

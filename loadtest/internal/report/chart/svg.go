@@ -79,10 +79,6 @@ func (s *svg) line(class string, x1, y1, x2, y2 float64) {
 	s.shape("line", "", attrs{"class", class, "x1", num(x1), "y1", num(y1), "x2", num(x2), "y2", num(y2)})
 }
 
-func (s *svg) circle(class string, x, y, r float64, tip string) {
-	s.shape("circle", tip, attrs{"class", class, "cx", num(x), "cy", num(y), "r", num(r)})
-}
-
 func (s *svg) path(class, d string) {
 	s.shape("path", "", attrs{"class", class, "d", d})
 }
