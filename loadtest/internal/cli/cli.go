@@ -78,6 +78,9 @@ type exitError struct {
 
 func (e exitError) Unwrap() error { return e.error }
 
+// ExitCode is the program's.
+func (e exitError) ExitCode() int { return e.code }
+
 // interruptedCode is what shells give a program that SIGINT ended: 128 + 2.
 const interruptedCode = 130
 
