@@ -246,7 +246,7 @@ func hashPolicyCases(hosts []affinity.Host) []pickCase {
 		{"policy-terminal-header-or-cookie", []object{terminal(byHeader(sessionHeader)), byCookie(cookieName)}, pair(true, asCookie)},
 		{"policy-cookie", []object{byCookie(cookieName)}, func(rng *rand.Rand) (http.Header, uint64) {
 			header := http.Header{"cookie": {"x" + cookieName + "=no; " + cookieName + "=" + word(rng) + "; " + cookieName + "=late"}}
-			return header, affinity.HashCookie(affinity.CookieValue(header["cookie"], cookieName))
+			return header, affinity.HashCookie(affinity.CookieValue(header["Cookie"], cookieName))
 		}},
 	}
 	out := make([]pickCase, len(cases))

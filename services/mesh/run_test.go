@@ -117,7 +117,7 @@ func TestSpansAreMadeWhereTracingIsConfigured(t *testing.T) {
 	require.Contains(t, <-parents, span.SpanContext().SpanID().String(), "the pod's span is under the mesh's")
 	attributes := map[string]string{}
 	for _, a := range span.Attributes() {
-		attributes[string(a.Key)] = a.Value.Emit()
+		attributes[string(a.Key)] = a.Value.String()
 	}
 	require.Equal(t, "call-7", attributes["session.id"])
 	require.Equal(t, "a", attributes["jarvis.pod"])

@@ -75,19 +75,19 @@ const defaultSetupTimeout = 10 * time.Second
 func (c Config) withDefaults() (Config, error) {
 	var errs []error
 	if c.Media == nil {
-		errs = append(errs, errors.New("Media: expected an open UDP socket"))
+		errs = append(errs, errors.New("the field Media: expected an open UDP socket"))
 	}
 	if c.AdvertiseIP != "" && net.ParseIP(c.AdvertiseIP) == nil {
-		errs = append(errs, fmt.Errorf("AdvertiseIP: expected an IP address such as 192.0.2.7, got %q", c.AdvertiseIP))
+		errs = append(errs, fmt.Errorf("the field AdvertiseIP: expected an IP address such as 192.0.2.7, got %q", c.AdvertiseIP))
 	}
 	if c.MaxCalls <= 0 {
-		errs = append(errs, fmt.Errorf("MaxCalls: expected above 0, got %d", c.MaxCalls))
+		errs = append(errs, fmt.Errorf("the field MaxCalls: expected above 0, got %d", c.MaxCalls))
 	}
 	if c.Heartbeat <= 0 {
-		errs = append(errs, fmt.Errorf("Heartbeat: expected above 0, got %s", c.Heartbeat))
+		errs = append(errs, fmt.Errorf("the field Heartbeat: expected above 0, got %s", c.Heartbeat))
 	}
 	if c.Log == nil || c.Respond == nil {
-		errs = append(errs, errors.New("Log and Respond: expected both"))
+		errs = append(errs, errors.New("the fields Log and Respond: expected both"))
 	}
 	if c.SetupTimeout == 0 {
 		c.SetupTimeout = defaultSetupTimeout
