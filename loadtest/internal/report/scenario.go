@@ -330,7 +330,8 @@ func ticksOf(from, to float64) []tickView {
 		}
 		switch {
 		case at < 0.05:
-			tick.Class = "first"
+			tick.Class = "first" // begins at its tick, so that it needs more room to its right
+			last = at + apart/3
 		case at > 0.95:
 			tick.Class = "last"
 		}

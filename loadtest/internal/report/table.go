@@ -210,15 +210,21 @@ func denominators(groups []*figures.Group) string {
 		requests = append(requests, float64(d.GetRequests()))
 		calls = append(calls, float64(d.GetCallsPlaced()))
 	}
-	return ends(minutes) + " call-minutes, " + ends(events) + " events, " + ends(requests) + " requests, " + ends(calls) + " calls placed"
+	return ends(minutes, "call-minute") + ", " + ends(events, "event") + ", " + ends(requests, "request") + " and " +
+		ends(calls, "placed call")
 }
 
-func ends(values []float64) string {
+// ends is "2 events", or "35–447 events" where the values differ.
+func ends(values []float64, noun string) string {
 	low, high := rate(slices.Min(values)), rate(slices.Max(values))
-	if low == high {
-		return low
+	switch {
+	case low != high:
+		return low + "–" + high + " " + noun + "s"
+	case low == "1":
+		return "1 " + noun
+	default:
+		return low + " " + noun + "s"
 	}
-	return low + "–" + high
 }
 
 func newTable() table.Writer {
