@@ -218,18 +218,21 @@ func TestEnvoyAnswersTheSame(t *testing.T) {
 			"GET / HTTP/1.1\nHost: a\nConnection: Upgrade, HTTP2-Settings\nUpgrade: h2c\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\n\n", 200},
 	}
 	for _, policy := range []mesh.Policy{mesh.Ring, mesh.StatefulByHeader, mesh.StatefulByCookie} {
-		p := newPair(t, policy, nil, func(o *mesh.Options) { o.Timeout = routeTimeout })
-		for name, row := range rows {
-			t.Run(string(policy)+"/"+name, func(t *testing.T) {
-				if row.pod != nil {
-					p.set(t, *row.pod)
-				} else {
-					p.set(t)
-				}
-				got := same(t, p, look(t, policy, row.request))
-				require.Equal(t, row.status, got.Status)
-			})
-		}
+		t.Run(string(policy), func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t, policy, nil, func(o *mesh.Options) { o.Timeout = routeTimeout })
+			for name, row := range rows {
+				t.Run(name, func(t *testing.T) {
+					if row.pod != nil {
+						p.set(t, *row.pod)
+					} else {
+						p.set(t)
+					}
+					got := same(t, p, look(t, policy, row.request))
+					require.Equal(t, row.status, got.Status)
+				})
+			}
+		})
 	}
 }
 

@@ -54,20 +54,32 @@ func (x *exchange) tryHTTP1(p *pod) error {
 	x.head(res)
 	x.copyBody(ctx, res, conn)
 	reusable = !res.Close
-	if sent == nil {
-		return nil
-	}
-	select {
-	case err := <-sent:
-		reusable = reusable && err == nil
-	default:
-		// The pod answered without the rest of the request. Let the client have the answer before it is told to stop.
-		reusable = false
-		_ = x.control.Flush() // a client that is gone needs none
-		x.settle(sent, conn)
+	if sent != nil {
+		reusable = x.conclude(sent, conn) && reusable
 	}
 	return nil
 }
+
+// conclude ends the sending of a request whose response is over, and returns whether it was sent whole.
+func (x *exchange) conclude(sent <-chan error, conn *upstream.Conn) bool {
+	if x.completed.Load() > 0 {
+		// The client's part is over, and the sender about to end, unless the pod does not take the rest.
+		timer := time.NewTimer(concludeTime)
+		defer timer.Stop()
+		select {
+		case err := <-sent:
+			return err == nil
+		case <-timer.C:
+		}
+	}
+	// Let the client have the answer before it is told to stop.
+	_ = x.control.Flush() // a client that is gone needs none
+	x.settle(sent, conn)
+	return false
+}
+
+// concludeTime is how long a pod that has answered may take to read the rest of a request.
+const concludeTime = 100 * time.Millisecond
 
 // writeHead writes the request's head into the connection's buffer.
 func (x *exchange) writeHead(conn *upstream.Conn) {
@@ -147,6 +159,11 @@ func (x *exchange) send(conn *upstream.Conn) error {
 	defer bodies.Put(buf)
 	for {
 		n, err := x.r.Body.Read(buf[:])
+		if err == io.EOF {
+			// Before the last bytes leave, as the pod may answer at once.
+			x.complete()
+			conn.SetDeadline(x.deadline())
+		}
 		if n > 0 {
 			if _, err := out.Write(buf[:n]); err != nil {
 				return err
@@ -174,8 +191,6 @@ func (x *exchange) send(conn *upstream.Conn) error {
 			return err
 		}
 	}
-	x.complete()
-	conn.SetDeadline(x.deadline())
 	return nil
 }
 
@@ -190,7 +205,9 @@ func (x *exchange) settle(sent <-chan error, conn *upstream.Conn) error {
 	default:
 	}
 	conn.Abort()
-	_ = x.control.SetReadDeadline(time.Now()) // a client that is gone has none
+	if x.completed.Load() == 0 {
+		_ = x.control.SetReadDeadline(time.Now()) // a client that is gone has none
+	}
 	return ignoreDeadline(<-sent)
 }
 
