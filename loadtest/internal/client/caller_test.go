@@ -140,7 +140,7 @@ func TestAMisrouteIsFollowedByARedialWithoutALostPod(t *testing.T) {
 		require.Equal(r, "jarvis-2", r.fleet.Holder(id), "the call follows")
 		r.infer()
 		require.Equal(r, map[string]uint64{
-			"first_loads": 1, "misroutes": 1, "unspoken": 1, "cold_starts": 1, "renegotiations": 1,
+			"first_loads": 1, "misroutes": 1, "cold_starts": 1, "renegotiations": 1,
 			"state_lost": 1, "dropped_state_lost": 1, "dropped_calls": 1,
 		}, r.saw())
 		offers := r.fleet.Offers()

@@ -54,7 +54,7 @@ func (c *Caller) Infer(ctx context.Context, intended time.Duration) {
 			c.happened(tally.DroppedStateLost)
 		}
 	}
-	if v.Unspoken {
+	if v.Unspoken && c.cfg.OnMisroute == Stay { // who redials counts as renegotiated instead
 		c.happened(tally.Unspoken)
 	}
 	if v.Misroute {

@@ -31,7 +31,7 @@ const (
 	// StateLost: an answer did not continue the conversation that its request named. Answers to requests that were sent before
 	// the caller saw the loss show the same loss, and do not count again.
 	StateLost Class = figures.StateLost
-	// Unspoken: an answer that the pod could not speak, because the call is elsewhere.
+	// Unspoken: an answer that the pod could not speak, because the call is elsewhere and is to stay there.
 	Unspoken Class = figures.Unspoken
 	// GapOver60ms and GapOver1s: gaps in arriving RTP of at least that length, beside the threshold of an interruption.
 	GapOver60ms Class = figures.GapsOver60ms
