@@ -28,8 +28,9 @@ func DecodeHeader(v string) (addr string, ok bool) {
 }
 
 // EncodeCookie is the token of the cookie mode: base64 of Cookie{address, expires}, without quotes
-// (extensions/http/stateful_session/cookie/cookie.cc). expires is in seconds of the monotonic clock of the Envoy that
-// reads it, which on Linux starts with the machine; 0 means never and is left out.
+// (extensions/http/stateful_session/cookie/cookie.cc). expires is in seconds since 1970,
+// as a running Envoy 1.40 writes and judges it (older ones counted from the machine's start); 0 means never and is left
+// out.
 func EncodeCookie(addr string, expires uint64) string {
 	b := protowire.AppendTag(nil, cookieAddress, protowire.BytesType)
 	b = protowire.AppendString(b, addr)
@@ -41,7 +42,7 @@ func EncodeCookie(addr string, expires uint64) string {
 }
 
 // DecodeCookie returns what a cookie token, without its quotes, holds, or false where Envoy finds no address. It does
-// not judge expires (see EncodeCookie), which belongs to a clock that only the Envoy in question has.
+// not judge expires (see EncodeCookie), whose clock depends on Envoy's version.
 //
 // What is base64 but not a Cookie message counts as a bare address, as older Envoys wrote it. Most bare addresses
 // happen to be messages of unknown fields though, and so select no host, in Envoy as here.

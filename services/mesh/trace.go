@@ -32,7 +32,7 @@ func (t *tracing) start(r *http.Request) (trace.Span, []field) {
 		attribute.String("url.path", r.URL.Path),
 	))
 	if id, err := session.FromHeader(r.Header); err == nil {
-		span.SetAttributes(attribute.String("session.id", string(id)))
+		span.SetAttributes(session.SpanKey.String(string(id)))
 	}
 	carrier := http.Header{}
 	t.propagator.Inject(ctx, propagation.HeaderCarrier(carrier))

@@ -11,8 +11,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// attributeSession is the name of the session on spans, and attributes of logs use LogKey.
-const attributeSession = attribute.Key("session.id")
+// SpanKey is the attribute under which a span names its session; a log record uses LogKey.
+const SpanKey = attribute.Key("session.id")
 
 // FromHeader reads the one session of a request. Errors are *Error and match ErrMissing, ErrMultiple, or one of Parse's.
 // Two header lines are an error even when they agree: a mesh would hash them combined, not as one.
@@ -100,6 +100,6 @@ func shorten(s string) string {
 
 // annotate puts the session onto the context's span, which need not be recording.
 func annotate(ctx context.Context, id ID) context.Context {
-	trace.SpanFromContext(ctx).SetAttributes(attributeSession.String(string(id)))
+	trace.SpanFromContext(ctx).SetAttributes(SpanKey.String(string(id)))
 	return ctx
 }

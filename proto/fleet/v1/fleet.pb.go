@@ -302,7 +302,7 @@ func (x *Endpoint) GetHealth() string {
 // Process is a member of the fleet that is not a pod.
 type Process struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// smaran, mesh, redis.
+	// smaran, mesh, redis, and fleet itself, whose address is the control API.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Pid  int64  `protobuf:"varint,2,opt,name=pid,proto3" json:"pid,omitempty"`
 	// Where it serves.
