@@ -36,7 +36,6 @@ type rig struct {
 	recorder *tally.Recorder
 	stop     context.CancelFunc
 	done     sync.WaitGroup
-	close    func()
 }
 
 // inBubble runs a test with a caller whose call is up, unless change says otherwise.
