@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/jonboulle/clockwork"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -30,8 +31,9 @@ func finish(r *reportv1.Report, results []*reportv1.Result, interrupted bool) {
 	r.Run.Interrupted = interrupted
 	for _, res := range results {
 		for _, process := range [...]string{"mesh", "redis"} {
-			if v := res.GetSettings()[process]; v != "" {
-				r.Run.Versions[process] = v
+			// Ours are of this repository's version, which is there already.
+			if program, v, ok := strings.Cut(res.GetSettings()[process], " "); ok && program != "go" {
+				r.Run.Versions[program] = v
 			}
 		}
 	}

@@ -128,7 +128,7 @@ func (c *compareCmd) open(ctx context.Context, a *app) (*reportv1.Report, *cells
 }
 
 func (c *compareCmd) announce(a *app, all, missing []engine.Spec) error {
-	_, err := fmt.Fprintf(a.stdout, "%d runs: %d backends, %d of them to make now, about %v\n",
+	_, err := fmt.Fprintf(a.stdout, "%d runs of %d backends, %d still to make: about %v\n",
 		len(all), len(c.backends()), len(missing), estimate(missing))
 	return err
 }

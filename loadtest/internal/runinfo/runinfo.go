@@ -5,7 +5,6 @@ package runinfo
 import (
 	"context"
 	"fmt"
-	"maps"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"github.com/shirou/gopsutil/v4/mem"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 	"github.com/smaran-v2/smaran/services/version"
 )
@@ -80,15 +78,4 @@ func Versions() map[string]string {
 		}
 	}
 	return out
-}
-
-// FleetVersions are those of what runs in a fleet beside this repository's programs.
-func FleetVersions(into map[string]string, s *fleetv1.StatusResponse) {
-	found := map[string]string{}
-	for _, p := range s.GetProcesses() {
-		if p.GetVersion() != "" && p.GetKind() != "" && p.GetKind() != "go" {
-			found[p.GetKind()] = p.GetVersion()
-		}
-	}
-	maps.Copy(into, found)
 }
