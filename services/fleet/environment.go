@@ -5,16 +5,14 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/smaran-v2/smaran/services/internal/config"
 )
 
-// Prefixes of the environment of what the fleet starts.
-const (
-	smaranPrefix = "SMARAN_"
-	jarvisPrefix = "JARVIS_"
-	meshPrefix   = "MESH_"
-)
-
-func prefixes() []string { return []string{smaranPrefix, jarvisPrefix, meshPrefix} }
+// prefixes of the environment of what the fleet starts.
+func prefixes() []string {
+	return []string{config.PrefixSmaran, config.PrefixJarvis, config.PrefixMesh}
+}
 
 // environment is a list of "KEY=value", as in os.Environ.
 type environment []string

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
+	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/mesh/envoyconfig"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
@@ -40,7 +41,7 @@ func (f *Fleet) meshArgs() []string {
 
 // meshSpec is our own mesh, or an Envoy that is told the same. It fails for options that either refuses.
 func (f *Fleet) meshSpec() (proc.Spec, probe, error) {
-	own := environment{}.overridden(meshPrefix, f.cfg.Env)
+	own := environment{}.overridden(config.PrefixMesh, f.cfg.Env)
 	options, err := mesh.Parse(f.meshArgs(), own, io.Discard)
 	if err != nil {
 		return proc.Spec{}, nil, fmt.Errorf("%w: %w", ErrConfig, err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
+	"github.com/smaran-v2/smaran/services/internal/config"
 )
 
 // pod is one jarvis process and its place in the endpoints. It observes its own member.
@@ -165,11 +166,11 @@ func (f *Fleet) podSpec(name string, p *pod) proc.Spec {
 		"REDIS_ADDR":    f.leaseRegister(),
 		"LOG_LEVEL":     f.cfg.LogLevel,
 	} {
-		settings[jarvisPrefix+key] = value
+		settings[config.PrefixJarvis+key] = value
 	}
 	return proc.Spec{
 		Path: f.programs.jarvis,
-		Env:  f.environ.with(settings).overridden(jarvisPrefix, f.cfg.Env),
+		Env:  f.environ.with(settings).overridden(config.PrefixJarvis, f.cfg.Env),
 		Log:  f.dir.log(name),
 	}
 }

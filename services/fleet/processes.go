@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
+	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/smaran/token"
 	"github.com/smaran-v2/smaran/services/version"
@@ -78,18 +79,18 @@ func (f *Fleet) startSmaran() error {
 		"SEED":                   f.seedOf(0),
 		"LOG_LEVEL":              f.cfg.LogLevel,
 	} {
-		settings[smaranPrefix+key] = value
+		settings[config.PrefixSmaran+key] = value
 	}
 	// How the mesh hashes, where it does.
 	if algorithm, hashes := f.cfg.meshPolicy().Algorithm(); hashes {
-		settings[smaranPrefix+"MESH_POLICY"] = string(algorithm)
+		settings[config.PrefixSmaran+"MESH_POLICY"] = string(algorithm)
 	}
 	if f.cfg.RedisTTL > 0 {
-		settings[smaranPrefix+"REDIS_TTL"] = f.cfg.RedisTTL.String()
+		settings[config.PrefixSmaran+"REDIS_TTL"] = f.cfg.RedisTTL.String()
 	}
 	spec := proc.Spec{
 		Path: f.programs.smaran,
-		Env:  f.environ.with(settings).overridden(smaranPrefix, f.cfg.Env),
+		Env:  f.environ.with(settings).overridden(config.PrefixSmaran, f.cfg.Env),
 		Log:  f.dir.log(smaranName),
 	}
 	return f.start(&f.smaran, smaranName, spec, answers200(probeClient(), "http://"+f.smaran.admin+readyPath))

@@ -15,7 +15,7 @@ import (
 	"github.com/jonboulle/clockwork"
 
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
-	"github.com/smaran-v2/smaran/services/internal/lifeline"
+	"github.com/smaran-v2/smaran/services/lifeline"
 )
 
 // controlGrace is how long the last answers of the control API may take to be sent.

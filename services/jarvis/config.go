@@ -7,13 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/jarvis/call"
 	"github.com/smaran-v2/smaran/services/jarvis/model"
 	"github.com/smaran-v2/smaran/services/session"
 )
 
 // EnvPrefix starts every variable that configures a pod.
-const EnvPrefix = "JARVIS_"
+const EnvPrefix = config.PrefixJarvis
 
 // Config is a pod's environment, without EnvPrefix.
 type Config struct {

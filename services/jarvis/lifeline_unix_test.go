@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/smaran-v2/smaran/services/internal/lifeline"
+	"github.com/smaran-v2/smaran/services/lifeline"
 )
 
 func TestRunWaitsForNoCallWhenItsParentIsGone(t *testing.T) {

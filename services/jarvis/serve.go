@@ -87,6 +87,7 @@ func (p *Pod) live(ctx, alive, serving context.Context, drainTimeout time.Durati
 
 // keepLease has the group hold the pod's lease until ctx ends; call release after that.
 func (p *Pod) keepLease(ctx context.Context, group *errgroup.Group, redisAddr string, log *slog.Logger) (release func(), err error) {
+	registry.LogDriver(log)
 	client := registry.NewClient(redisAddr, 0)
 	release = func() {
 		if err := client.Close(); err != nil {

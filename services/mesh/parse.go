@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/smaran-v2/smaran/services/affinity"
+	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/session"
 )
 
@@ -17,7 +18,7 @@ import (
 var ErrHelp = errors.New("mesh: help was asked for")
 
 // envPrefix starts the environment variables that stand for flags: MESH_RING_SIZE for --ring-size.
-const envPrefix = "MESH_"
+const envPrefix = config.PrefixMesh
 
 // Parse reads options from flags, and from MESH_* variables where a flag is not given. It is strict: what it does not
 // know fails with ErrOptions. Help goes to out.

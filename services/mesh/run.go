@@ -13,7 +13,7 @@ import (
 
 	"github.com/smaran-v2/smaran/services/internal/admin"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
-	"github.com/smaran-v2/smaran/services/internal/lifeline"
+	"github.com/smaran-v2/smaran/services/lifeline"
 	"github.com/smaran-v2/smaran/services/internal/telemetry"
 )
 

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/smaran-v2/smaran/services/affinity"
+	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/smaran/token"
 )
 
 // EnvPrefix starts every variable that configures smaran.
-const EnvPrefix = "SMARAN_"
+const EnvPrefix = config.PrefixSmaran
 
 // Config is smaran's environment, without EnvPrefix.
 type Config struct {

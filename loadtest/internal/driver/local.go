@@ -19,6 +19,7 @@ import (
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/fleet"
+	"github.com/smaran-v2/smaran/services/lifeline"
 )
 
 // Local runs fleets on this machine, each a child process that ends with this one.
@@ -50,13 +51,6 @@ func FindProgram(given string) (string, error) {
 	return filepath.Abs(found)
 }
 
-// lifelineVariable is lifeline.Variable of the services, whose internal packages another module can't import: the
-// descriptor of a pipe whose end tells the child that its parent is gone.
-const lifelineVariable = "LIFELINE_FD"
-
-// lifelineFD is the first descriptor after the standard three, which os/exec gives to ExtraFiles[0].
-const lifelineFD = 3
-
 // args are the command line for a spec.
 func (l *Local) args(s Spec) []string {
 	backend, policy := SplitBackend(s.Backend)
@@ -77,24 +71,24 @@ func (l *Local) args(s Spec) []string {
 
 // Up implements Driver. It fails with ErrStart, which holds the fleet's last words.
 func (l *Local) Up(ctx context.Context, s Spec) (_ Fleet, err error) {
-	line, ours, err := os.Pipe()
+	f := &local{exited: make(chan struct{}), died: make(chan struct{})}
+	f.cmd = exec.Command(l.Program, l.args(s)...)
+	f.cmd.Env = os.Environ()
+	cut, started, err := lifeline.Attach(f.cmd)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrStart, err)
 	}
-	defer line.Close()
-	f := &local{lifeline: ours, exited: make(chan struct{}), died: make(chan struct{})}
-	f.cmd = exec.Command(l.Program, l.args(s)...)
-	f.cmd.Env = append(os.Environ(), lifelineVariable+"="+strconv.Itoa(lifelineFD))
-	f.cmd.ExtraFiles = []*os.File{line}
+	defer started()
+	f.lifeline = cut
 	f.cmd.Stderr = &f.words
 	ownGroup(f.cmd)
 	stdout, err := f.cmd.StdoutPipe()
 	if err != nil {
-		_ = ours.Close()
+		_ = cut.Close()
 		return nil, fmt.Errorf("%w: %w", ErrStart, err)
 	}
 	if err := f.cmd.Start(); err != nil {
-		_ = ours.Close()
+		_ = cut.Close()
 		return nil, fmt.Errorf("%w: %w", ErrStart, err)
 	}
 	ready := make(chan *fleetv1.StatusResponse, 1)
@@ -104,13 +98,13 @@ func (l *Local) Up(ctx context.Context, s Spec) (_ Fleet, err error) {
 	case status, ok := <-ready:
 		if !ok {
 			<-f.exited
-			_ = ours.Close()
+			_ = cut.Close()
 			return nil, fmt.Errorf("%w: %s", ErrStart, f.words.last())
 		}
 		f.Steering = NewSteering(&http.Client{}, "http://"+controlAddress(status))
 		return f, nil
 	case <-ctx.Done():
-		_ = ours.Close() // the fleet sees it and ends
+		_ = cut.Close() // the fleet sees it and ends
 		<-f.exited
 		return nil, fmt.Errorf("%w: %w", ErrStart, context.Cause(ctx))
 	}

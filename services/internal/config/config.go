@@ -11,6 +11,13 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
+// Prefixes of the services' variables.
+const (
+	PrefixSmaran = "SMARAN_"
+	PrefixJarvis = "JARVIS_"
+	PrefixMesh   = "MESH_"
+)
+
 // ErrUnknownKey and ErrInvalid are what Parse's errors match.
 var (
 	ErrUnknownKey = errors.New("unknown configuration key")

@@ -7,7 +7,7 @@ import (
 	"io"
 	"os/exec"
 
-	"github.com/smaran-v2/smaran/services/internal/lifeline"
+	"github.com/smaran-v2/smaran/services/lifeline"
 )
 
 // GuardVerb is the sub-command under which a program calls Guard.

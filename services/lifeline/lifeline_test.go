@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/smaran-v2/smaran/services/internal/lifeline"
+	"github.com/smaran-v2/smaran/services/lifeline"
 )
 
 const childVariable = "LIFELINE_TEST_CHILD"
