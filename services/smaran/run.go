@@ -11,8 +11,8 @@ import (
 	"github.com/smaran-v2/smaran/services/internal/admin"
 	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
-	"github.com/smaran-v2/smaran/services/lifeline"
 	"github.com/smaran-v2/smaran/services/internal/telemetry"
+	"github.com/smaran-v2/smaran/services/lifeline"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
 
