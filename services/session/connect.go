@@ -13,7 +13,7 @@ import (
 //
 // A server puts the header's session into the context, or answers CodeInvalidArgument with an *Error inside; procedures
 // named in exempt need none. A client puts the context's session into the header; a header that already names another one
-// is an error matching ErrConflict, because the mesh would route by one and the pod store under the other.
+// is an error matching ErrConflict, and nothing is sent, because the mesh would route by one and the pod store under the other.
 func Interceptor(policy Policy, exempt ...string) connect.Interceptor {
 	skip := make(map[string]bool, len(exempt))
 	for _, procedure := range exempt {
@@ -45,11 +45,10 @@ func (i *interceptor) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 
 func (i *interceptor) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
 	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
-		conn := next(ctx, spec)
-		if err := inject(ctx, conn.RequestHeader()); err != nil {
-			return &refusedConn{StreamingClientConn: conn, err: err}
+		if _, ok := FromContext(ctx); !ok {
+			return next(ctx, spec)
 		}
-		return conn
+		return newCheckedConn(ctx, next(ctx, spec))
 	}
 }
 
@@ -89,12 +88,3 @@ func inject(ctx context.Context, h http.Header) error {
 	Set(h, id)
 	return nil
 }
-
-// refusedConn is a stream that was refused before it was opened.
-type refusedConn struct {
-	connect.StreamingClientConn
-	err error
-}
-
-func (c *refusedConn) Send(any) error    { return c.err }
-func (c *refusedConn) Receive(any) error { return c.err }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"connectrpc.com/connect"
@@ -88,4 +89,44 @@ func TestConnectClientRefusesAConflict(t *testing.T) {
 	session.Set(req.Header(), "room-43")
 	_, err := client(url, whoami).CallUnary(ctx, req)
 	require.ErrorIs(t, err, session.ErrConflict)
+}
+
+func TestConnectClientRefusesAConflictInAStream(t *testing.T) {
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	t.Cleanup(server.Close)
+	ctx := session.NewContext(t.Context(), "room-42")
+
+	req := connect.NewRequest(&emptypb.Empty{})
+	session.Set(req.Header(), "room-43")
+	_, err := client(server.URL, stream).CallServerStream(ctx, req)
+	require.ErrorIs(t, err, session.ErrConflict)
+
+	bidi := client(server.URL, stream).CallBidiStream(ctx)
+	session.Set(bidi.RequestHeader(), "room-43")
+	received := make(chan error, 1)
+	go func() {
+		_, err := bidi.Receive()
+		received <- err
+	}()
+	require.ErrorIs(t, bidi.Send(&emptypb.Empty{}), session.ErrConflict)
+	require.ErrorIs(t, <-received, session.ErrConflict)
+	require.Empty(t, bidi.ResponseHeader())
+	require.Empty(t, bidi.ResponseTrailer())
+	require.ErrorIs(t, bidi.CloseRequest(), session.ErrConflict)
+	require.NoError(t, bidi.CloseResponse())
+
+	closed := client(server.URL, stream).CallClientStream(ctx)
+	session.Set(closed.RequestHeader(), "room-43")
+	_, err = closed.CloseAndReceive()
+	require.ErrorIs(t, err, session.ErrConflict, "though nothing was to be sent")
+	require.Zero(t, requests.Load())
+
+	agreed := connect.NewRequest(&emptypb.Empty{})
+	session.Set(agreed.Header(), "room-42")
+	s, err := client(serve(t, session.Strict), stream).CallServerStream(ctx, agreed)
+	require.NoError(t, err)
+	require.True(t, s.Receive())
+	require.Equal(t, "room-42", s.Msg().GetValue())
+	require.NoError(t, s.Close())
 }
