@@ -27,6 +27,8 @@ type batch struct {
 	each func(engine.Spec, *reportv1.Result) error
 	// histograms, optional, is given those of every run in full.
 	histograms func(engine.Spec, map[string]tally.Histogram)
+	// had, optional, are results of the same comparison that are there already.
+	had []*reportv1.Result
 }
 
 // run returns the results so far, also beside an error. A run that could not be made does not stop the others, unless it
@@ -34,9 +36,14 @@ type batch struct {
 func (b *batch) run(ctx context.Context, specs []engine.Spec) ([]*reportv1.Result, error) {
 	var out []*reportv1.Result
 	var failed []error
+	first := addresses{}
+	for _, r := range b.had {
+		first.check(r)
+	}
 	for i, s := range specs {
 		b.progress.begin(i, len(specs), s)
 		result, err := b.runner.Run(ctx, s)
+		first.check(result)
 		b.progress.end(result, err)
 		if result != nil {
 			out = append(out, result)

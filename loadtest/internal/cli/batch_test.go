@@ -81,6 +81,33 @@ func TestABatchGoesOnPastAFailure(t *testing.T) {
 	require.Contains(t, said.String(), "[2/8] app-hash, steady: failed: no fleet")
 }
 
+func TestRunsOnOtherAddressesDoNotCompare(t *testing.T) {
+	at := func(pods string) func() (*reportv1.Result, error) {
+		return func() (*reportv1.Result, error) {
+			return &reportv1.Result{Valid: true, Settings: map[string]string{"pods": pods}}, nil
+		}
+	}
+	const here, elsewhere, more = "127.0.0.11:1, 127.0.0.12:1", "127.0.0.11:2, 127.0.0.12:2", "127.0.0.11:2, 127.0.0.12:2, 127.0.0.13:2"
+	s := &script{on: map[int]func() (*reportv1.Result, error){0: at(here), 1: at(elsewhere), 2: at(here), 3: at(more)}}
+	specs, err := compareFlags().specs()
+	require.NoError(t, err)
+	results, err := (&batch{runner: s, progress: newProgress(&bytes.Buffer{})}).run(t.Context(), specs[:4])
+	require.NoError(t, err)
+	require.True(t, results[0].GetValid())
+	require.False(t, results[1].GetValid())
+	require.Len(t, results[1].GetInvalidReasons(), 1)
+	require.Contains(t, results[1].GetInvalidReasons()[0], elsewhere)
+	require.Contains(t, results[1].GetInvalidReasons()[0], here)
+	require.True(t, results[2].GetValid(), "as the first")
+	require.True(t, results[3].GetValid(), "the first with three pods")
+
+	s = &script{on: map[int]func() (*reportv1.Result, error){0: at(elsewhere)}}
+	had, _ := at(here)()
+	results, err = (&batch{runner: s, progress: newProgress(&bytes.Buffer{}), had: []*reportv1.Result{had}}).run(t.Context(), specs[:1])
+	require.NoError(t, err)
+	require.False(t, results[0].GetValid(), "what is resumed counts as well")
+}
+
 func TestAnInterruptEndsTheBatchAndKeepsWhatThereIs(t *testing.T) {
 	cut := func() (*reportv1.Result, error) {
 		return &reportv1.Result{InvalidReasons: []string{"interrupted after 2s of 10s"}}, engine.ErrInterrupted

@@ -85,7 +85,7 @@ func (c *compareCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		defer closeBatch()
-		b.each = cells.save
+		b.each, b.had = cells.save, had
 		var made []*reportv1.Result
 		made, runErr = b.run(ctx, missing)
 		had = append(had, made...)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -100,6 +101,7 @@ func TestASteadyRunMeasuresNothingButInferences(t *testing.T) {
 		require.InDelta(t, 100, r.GetHistograms()["inference_ms"].GetMax(), 0.2)
 		require.InDelta(t, 20, r.GetHistograms()["setup_ms"].GetMax(), 0.1)
 		require.Equal(t, "400 session_missing", r.GetSettings()["no_header_answer"])
+		require.Len(t, strings.Split(r.GetSettings()[engine.SettingPods], engine.PodSeparator), 3, "where the pods started")
 		require.Zero(t, r.GetGenerator().GetLateShare())
 		require.Equal(t, []driver.Spec{{Backend: "istio-hash", Pods: 3, Seed: 1}}, b.driver.Specs)
 	})

@@ -2,6 +2,16 @@ package engine
 
 import (
 	"fmt"
+	"strings"
+
+	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
+)
+
+// SettingPods names the setting that has the addresses at which the pods started, in the fleet's order, with PodSeparator between
+// them. Hash rings are of addresses, so that runs only compare where these are the same.
+const (
+	SettingPods  = "pods"
+	PodSeparator = ", "
 )
 
 // settings are the fleet's own words and those of the run that are not in the load.
@@ -17,6 +27,7 @@ func (r *run) settings(m measurement) map[string]string {
 		"late_by":          lateBy.String(),
 		"settle_margin":    settleMargin.String(),
 		"media_lag_p99":    m.mediaLag.P99.String(),
+		SettingPods:        podAddresses(r.before),
 	}
 	for _, p := range m.status.GetProcesses() {
 		if p.GetKind() != "" {
@@ -24,4 +35,17 @@ func (r *run) settings(m measurement) map[string]string {
 		}
 	}
 	return out
+}
+
+// podAddresses are those of the endpoints as they are now.
+func podAddresses(s *fleetv1.StatusResponse) string {
+	h := s.GetHistory()
+	if len(h) == 0 {
+		return ""
+	}
+	var out []string
+	for _, e := range h[len(h)-1].GetEndpoints() {
+		out = append(out, e.GetAddress())
+	}
+	return strings.Join(out, PodSeparator)
 }
