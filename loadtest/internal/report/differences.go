@@ -11,9 +11,11 @@ import (
 
 // differencesView sets each backend beside the baseline, with intervals.
 type differencesView struct {
-	Baseline, Confidence, Weak string
-	Metrics                    []string
-	Rows                       []differenceRow
+	Baseline string
+	// How says what the second line of a cell is.
+	How     string
+	Metrics []string
+	Rows    []differenceRow
 }
 
 type differenceRow struct {
@@ -23,26 +25,31 @@ type differenceRow struct {
 
 type differenceCell struct {
 	Main, Sub string
-	// Strong is whether the interval leaves out 0.
+	// Strong is whether an interval of enough pairs leaves out 0.
 	Strong, Absent bool
 }
 
-// strongRepeats is the number of pairs from which a bootstrap interval says something: of fewer it can only be as wide as
-// what was seen.
-const strongRepeats = 5
+// strongRepeats is the number of pairs from which an interval is one at 95%. The lowest and the highest of n pairs hold the
+// median with a confidence of 1-2^(1-n), which is 94% for five and 97% for six; resampling fewer than six gives no more than just
+// these two, whatever confidence it was asked for.
+const strongRepeats = 6
 
 // differencesOf is empty where no difference was taken: without a baseline, or without repeats.
 func differencesOf(scenario string, comparisons []*reportv1.Comparison) differencesView {
 	v := differencesView{}
-	fewest := uint32(math.MaxUint32)
+	var few []uint32
+	intervals := ""
 	rows := map[string]int{}
 	for _, c := range comparisons {
 		if c.GetScenario() != scenario || c.GetDifference() == nil || c.GetPairs() < 2 {
 			continue
 		}
 		v.Baseline = c.GetBaseline()
-		v.Confidence = fmt.Sprintf("%.0f%%", 100*c.GetDifference().GetConfidence())
-		fewest = min(fewest, c.GetPairs())
+		if c.GetPairs() >= strongRepeats {
+			intervals = fmt.Sprintf("Below it is its bootstrap interval (%.0f%%), strong where that leaves out 0.", 100*c.GetDifference().GetConfidence())
+		} else if !slices.Contains(few, c.GetPairs()) {
+			few = append(few, c.GetPairs())
+		}
 		name := metricName(c.GetMetric())
 		column := slices.Index(v.Metrics, name)
 		if column < 0 {
@@ -61,7 +68,7 @@ func differencesOf(scenario string, comparisons []*reportv1.Comparison) differen
 		for len(cells) <= column {
 			cells = append(cells, differenceCell{Main: absent, Absent: true})
 		}
-		cells[column] = differenceCellOf(c.GetDifference())
+		cells[column] = differenceCellOf(c)
 		v.Rows[row].Cells = cells
 	}
 	for i := range v.Rows {
@@ -69,18 +76,31 @@ func differencesOf(scenario string, comparisons []*reportv1.Comparison) differen
 			v.Rows[i].Cells = append(v.Rows[i].Cells, differenceCell{Main: absent, Absent: true})
 		}
 	}
-	if len(v.Rows) > 0 && fewest < strongRepeats {
-		v.Weak = fmt.Sprintf("With %d repeats an interval is only as wide as what was seen; take %d or more to trust it.", fewest, strongRepeats)
+	v.How = intervals
+	slices.Sort(few)
+	for _, pairs := range few {
+		v.How = strings.TrimSpace(v.How + fmt.Sprintf(" A range of %d runs is from the lowest to the highest of them, which holds the median with a confidence of %.0f%%: "+
+			"too little to call a difference strong.", pairs, 100*rangeConfidence(pairs)))
 	}
 	return v
 }
 
-func differenceCellOf(i *reportv1.Interval) differenceCell {
-	return differenceCell{
-		Main:   signed(i.GetEstimate()),
-		Sub:    signed(i.GetLow()) + " to " + signed(i.GetHigh()),
-		Strong: i.GetLow() > 0 || i.GetHigh() < 0,
+// rangeConfidence is the confidence with which the lowest and the highest of n values hold the median: all n lie on the same side
+// of it with a chance of 2·2^-n.
+func rangeConfidence(n uint32) float64 { return 1 - math.Exp2(1-float64(n)) }
+
+func differenceCellOf(c *reportv1.Comparison) differenceCell {
+	i := c.GetDifference()
+	out := differenceCell{
+		Main: signed(i.GetEstimate()),
+		Sub:  signed(i.GetLow()) + " to " + signed(i.GetHigh()),
 	}
+	if c.GetPairs() < strongRepeats {
+		out.Sub += fmt.Sprintf(", range of %d runs", c.GetPairs())
+	} else {
+		out.Strong = i.GetLow() > 0 || i.GetHigh() < 0
+	}
+	return out
 }
 
 // signed formats a difference: +12, −0.4, 0.

@@ -297,16 +297,22 @@ func TestDifferencesToTheBaseline(t *testing.T) {
 	r.Comparisons = []*reportv1.Comparison{
 		{Scenario: "kill", Backend: "redis", Baseline: "istio-hash", Metric: "dropped_calls", Pairs: 2,
 			Difference: &reportv1.Interval{Estimate: -3, Low: -5, High: -1, Confidence: 0.95}},
-		{Scenario: "kill", Backend: "app-hash", Baseline: "istio-hash", Metric: "inference_p99_ms", Pairs: 2,
-			Difference: &reportv1.Interval{Estimate: 12, Low: -4, High: 30, Confidence: 0.95}},
+		{Scenario: "kill", Backend: "app-hash", Baseline: "istio-hash", Metric: "inference_p99_ms", Pairs: 6,
+			Difference: &reportv1.Interval{Estimate: 12, Low: 4, High: 30, Confidence: 0.95}},
 		{Scenario: "kill", Backend: "roundrobin", Baseline: "istio-hash", Metric: "dropped_calls", Pairs: 1,
 			Difference: &reportv1.Interval{Estimate: 77}},
 	}
 	p := render(t, r)
-	for _, want := range []string{"Beside istio-hash", "−3.0", "−5.0 to −1.0", "Inference p99, ms", "95%", "With 2 repeats"} {
+	for _, want := range []string{"Beside istio-hash", "−3.0", "−5.0 to −1.0, range of 2 runs", "confidence of 50%",
+		"Inference p99, ms", "bootstrap interval (95%)"} {
 		p.says(t, want)
 	}
 	p.saysNot(t, "+77") // one pair has no interval
+	require.True(t, strings.Contains(p.raw, `<td class="fig zero"><b>−3.0`), "of two runs nothing is strong")
+	require.True(t, strings.Contains(p.raw, `<td class="fig"><b>&#43;12`), "six runs can be")
+
+	r.Comparisons = r.Comparisons[:1]
+	render(t, r).saysNot(t, "bootstrap interval")
 	require.Equal(t, 1, strings.Count(p.text, "Beside istio-hash"), "only where there are differences")
 }
 
