@@ -12,17 +12,24 @@ import (
 // thirds, with affinity none; half lies clear of both.
 const spreadShare = 0.5
 
-// roundRobinSpreads is claim 2.
+// roundRobinSpreads is claim 2. Its share is of inferences: misroutes also counts what a call's signalling ran into, which no
+// request is the denominator of. A report without the count of misrouted requests is no evidence, and says so.
 func roundRobinSpreads(e evidence) (Finding, bool) {
 	e = e.of("roundrobin")
 	if steady := e.under("steady"); !steady.empty() {
 		e = steady // no event that could drop a call by itself
 	}
-	misroutes, ok := e.count(figures.Misroutes)
+	misroutes, ok := e.count(figures.MisroutedRequests)
 	requests := e.requests()
 	dropped, okDropped := e.count(figures.DroppedCalls)
 	interrupted, okInterrupted := e.count(figures.MediaInterruptions)
 	renegotiated, okRenegotiated := e.count(figures.Renegotiations)
+	if _, counted := e.count(figures.Misroutes); counted && !ok {
+		return Finding{
+			Verdict: reportv1.Verdict_VERDICT_NOT_RUN,
+			Note:    "these runs do not say how many of their misroutes were inferences: measure again",
+		}, true
+	}
 	if !ok || !okDropped || !okInterrupted || !okRenegotiated || requests < minSessions {
 		return Finding{}, false
 	}

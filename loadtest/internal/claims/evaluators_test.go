@@ -59,8 +59,16 @@ func latencies(warm, cold float64, samples uint64) *reportv1.Result {
 
 func roundRobin(misroutes, dropped, interrupted uint64) *reportv1.Result {
 	return result("roundrobin", "demo", map[string]uint64{
-		figures.Misroutes: misroutes, figures.DroppedCalls: dropped, figures.MediaInterruptions: interrupted, figures.Renegotiations: misroutes,
+		figures.Misroutes: misroutes + 500, figures.MisroutedRequests: misroutes, figures.DroppedCalls: dropped,
+		figures.MediaInterruptions: interrupted, figures.Renegotiations: misroutes,
 	})
+}
+
+// signalled is a run that counted misroutes without saying how many of them were requests.
+func signalled(misroutes uint64) *reportv1.Result {
+	r := roundRobin(misroutes, 20, 0)
+	delete(r.Counts, figures.MisroutedRequests)
+	return r
 }
 
 func outage(backend string, misroutes, dropped uint64) *reportv1.Result {
@@ -120,6 +128,17 @@ func storm(before, after uint32) *reportv1.Result {
 	return r
 }
 
+// stormAfter is a run with a storm at 4 s that followed another event, whose own cold starts went on until the fleet had settled.
+func stormAfter(settledFrom, settledTo float64) *reportv1.Result {
+	r := storm(0, 4)
+	for _, p := range r.GetTimeline().GetPoints()[:2] {
+		p.Cold = 20
+	}
+	earlier := &reportv1.Event{Name: "kill", StartedMs: 10, FinishedMs: 20, SettledFromMs: settledFrom, SettledToMs: settledTo}
+	r.Events = append([]*reportv1.Event{earlier}, r.GetEvents()...)
+	return r
+}
+
 func list(results ...*reportv1.Result) []*reportv1.Result { return results }
 
 func TestEvaluators(t *testing.T) {
@@ -138,6 +157,7 @@ func TestEvaluators(t *testing.T) {
 		{"spread and interrupted", 2, list(roundRobin(400, 0, 3)), reproduced},
 		{"spread, and the client hides it", 2, list(roundRobin(400, 0, 0)), depends},
 		{"not spread", 2, list(roundRobin(10, 20, 0)), notReproduced},
+		{"misroutes, of what is not said", 2, list(signalled(400)), notRun},
 		{"another backend", 2, list(result("redis", "demo", roundRobin(400, 20, 0).GetCounts())), notRun},
 
 		{"random and dropped", 5, list(outage("redis-plain", 30, 4), outage("redis", 0, 0)), reproduced},
@@ -177,7 +197,7 @@ func TestEvaluators(t *testing.T) {
 		{"not silent", 17, headerless(20, 60, "400 session_missing"), notReproduced},
 
 		{"real but for the model", 20, list(onRedis("redis-server 7.0.15")), depends},
-		{"a stand-in for Redis", 20, list(onRedis("redis-server 7.0.15"), onRedis("miniredis 2.38.0")), notReproduced},
+		{"a stand-in for Redis", 20, list(onRedis("redis-server 7.0.15"), onRedis("miniredis 2.38.0")), depends},
 
 		{"none went to the new pods", 27, list(stateful(3, 10, 0, 0)), reproduced},
 		{"most did", 27, list(stateful(3, 10, 17, 0)), notReproduced},
@@ -197,6 +217,8 @@ func TestEvaluators(t *testing.T) {
 		{"quiet", 39, list(storm(0, 0)), reproduced},
 		{"as many as before", 39, list(storm(3, 3)), reproduced},
 		{"a storm", 39, list(storm(0, 4)), notReproduced},
+		{"a storm after another event's", 39, list(stormAfter(2000, 4000)), notReproduced},
+		{"not settled since another event", 39, list(stormAfter(0, 0)), notRun},
 		{"a doubling of next to nothing", 39, list(with(storm(0, 4), func(e *reportv1.Event) { e.ObservedSessions = 1000 })), reproduced},
 	} {
 		t.Run(fmt.Sprintf("%d %s", c.claim, c.name), func(t *testing.T) {

@@ -298,6 +298,7 @@ func (w *world) request(t float64, s string) {
 	w.buckets[b] = append(w.buckets[b], latency)
 	if pod != w.call[s] {
 		w.count(t, figures.Misroutes)
+		w.count(t, figures.MisroutedRequests)
 		w.redial(t, s, pod, 105*math.Exp(0.3*w.r.NormFloat64()))
 	}
 }

@@ -16,7 +16,9 @@ import (
 
 // Names of Result.counts.
 const (
-	Misroutes          = "misroutes"
+	Misroutes = "misroutes"
+	// MisroutedRequests are the inferences among the Misroutes: the part that has the requests as its denominator.
+	MisroutedRequests  = "misrouted_requests"
 	SignalReconnects   = "signal_reconnects"
 	MediaInterruptions = "media_interruptions"
 	Renegotiations     = "renegotiations"
@@ -35,6 +37,8 @@ const (
 	// DroppedNoMedia and DroppedStateLost add up to DroppedCalls.
 	DroppedNoMedia   = "dropped_no_media"
 	DroppedStateLost = "dropped_state_lost"
+	// CallsDownAtEnd were not up when the run ended.
+	CallsDownAtEnd = "calls_down_at_end"
 	// ScatteredSessions were served by more than one pod while no endpoint changed.
 	ScatteredSessions = "scattered_sessions"
 )
