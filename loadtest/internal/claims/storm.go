@@ -23,11 +23,15 @@ func noStorm(e evidence) (Finding, bool) {
 	var before, after window
 	var sessions float64
 	for _, r := range e.of(slices.Concat(ringBackends, maglevBackends)...).results {
-		for _, event := range r.GetEvents() {
+		for i, event := range r.GetEvents() {
 			if !scaled(3, 10)(event) {
 				continue
 			}
-			before.add(r.GetTimeline(), 0, event.GetStartedMs())
+			from, settled := settledBefore(r.GetEvents()[:i])
+			if !settled {
+				continue
+			}
+			before.add(r.GetTimeline(), from, event.GetStartedMs())
 			after.add(r.GetTimeline(), event.GetStartedMs(), event.GetStartedMs()+stormWindowMs)
 			sessions += float64(event.GetObservedSessions())
 		}
@@ -52,6 +56,16 @@ func noStorm(e evidence) (Finding, bool) {
 		f.Note = "each session that moves is one cold start, all within seconds"
 	}
 	return f, true
+}
+
+// settledBefore is from when the fleet had settled after the last of the events before, 0 without any: what an earlier event did
+// is not the rate that this one's is to be compared with. It is false where the fleet never settled in between.
+func settledBefore(earlier []*reportv1.Event) (fromMs float64, ok bool) {
+	if len(earlier) == 0 {
+		return 0, true
+	}
+	last := earlier[len(earlier)-1]
+	return last.GetSettledFromMs(), last.GetSettledToMs() > 0
 }
 
 // window sums the points of timelines over a stretch of time.
