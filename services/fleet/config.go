@@ -67,6 +67,14 @@ func (c *Config) Validate() error {
 	if _, err := backend.ParseName(string(c.Backend)); err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
+	if policy := c.meshPolicy(); slices.Contains(mesh.Policies(), policy) { // the mesh itself refuses others
+		if err := c.Backend.CheckMesh(policy); err != nil {
+			return fmt.Errorf("%w: --policy %s with --backend %s: %w", ErrConfig, policy, c.Backend, err)
+		}
+	}
+	if c.RingSize < 1 {
+		return fmt.Errorf("%w: ring size 0: expected 1 or more", ErrConfig)
+	}
 	if c.WeightsMB < 1 {
 		return fmt.Errorf("%w: %d MiB of weights: expected at least 1", ErrConfig, c.WeightsMB)
 	}

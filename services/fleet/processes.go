@@ -71,6 +71,7 @@ func (f *Fleet) startSmaran() error {
 		"ALLOW_BACKEND_OVERRIDE": strconv.FormatBool(f.cfg.Override),
 		"ENDPOINTS_FILE":         f.dir.endpointsFile(),
 		"MESH_URL":               baseURL(f.mesh.address),
+		"MESH_POLICY":            string(f.cfg.meshPolicy()),
 		"RING_SIZE":              strconv.FormatUint(f.cfg.RingSize, 10),
 		"REDIS_ADDR":             f.redis.address,
 		"TOKEN_KEYS":             f.tokenKey,
@@ -80,10 +81,6 @@ func (f *Fleet) startSmaran() error {
 		"LOG_LEVEL":              f.cfg.LogLevel,
 	} {
 		settings[config.PrefixSmaran+key] = value
-	}
-	// How the mesh hashes, where it does.
-	if algorithm, hashes := f.cfg.meshPolicy().Algorithm(); hashes {
-		settings[config.PrefixSmaran+"MESH_POLICY"] = string(algorithm)
 	}
 	if f.cfg.RedisTTL > 0 {
 		settings[config.PrefixSmaran+"REDIS_TTL"] = f.cfg.RedisTTL.String()

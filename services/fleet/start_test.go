@@ -194,6 +194,8 @@ func TestConfigIsChecked(t *testing.T) {
 		"control on every host": func(c *fleet.Config) { c.Control = ":7070" },
 		"foreign environment":   func(c *fleet.Config) { c.Env = []string{"LD_PRELOAD=x"} },
 		"environment without =": func(c *fleet.Config) { c.Env = []string{"JARVIS_SEED"} },
+		"contradicting policy":  func(c *fleet.Config) { c.Policy = "stateful-header" },
+		"no ring":               func(c *fleet.Config) { c.RingSize = 0 },
 		"negative time":         func(c *fleet.Config) { c.Grace = -1 },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -38,7 +38,7 @@ func BenchmarkAdded(b *testing.B) {
 		{label: "redis/cached", backend: "redis"},
 		{label: "app-hash", backend: "app-hash"},
 		{label: "istio-hash/ring", backend: "istio-hash", mesh: mesh.Ring},
-		{label: "istio-hash/maglev", backend: "istio-hash", mesh: mesh.Maglev, environ: []string{"SMARAN_MESH_POLICY=maglev"}},
+		{label: "istio-hash/maglev", backend: "istio-hash", mesh: mesh.Maglev},
 		{label: "stateful-header", backend: "stateful-header", mesh: mesh.StatefulByHeader},
 		{label: "stateful-cookie", backend: "stateful-cookie", mesh: mesh.StatefulByCookie},
 	} {
@@ -50,7 +50,7 @@ func BenchmarkAdded(b *testing.B) {
 			fleet.HoldLeases(leases)
 			environ := append([]string{"SMARAN_BACKEND=" + c.backend, "SMARAN_REDIS_ADDR=" + addr, "SMARAN_REDIS_TIMEOUT=1s"}, c.environ...)
 			if c.mesh != "" {
-				environ = append(environ, "SMARAN_MESH_URL="+fleet.Mesh(b, c.mesh))
+				environ = append(environ, "SMARAN_MESH_URL="+fleet.Mesh(b, c.mesh), "SMARAN_MESH_POLICY="+string(c.mesh))
 			}
 			p := start(b, fleet, environ...)
 

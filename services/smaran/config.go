@@ -4,11 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/internal/config"
+	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/smaran/token"
@@ -32,9 +33,9 @@ type Config struct {
 
 	// MeshURL is scheme and authority of the mesh, for istio-hash and stateful-*.
 	MeshURL string `env:"MESH_URL"`
-	// MeshPolicy and RingSize are how the mesh hashes: ring or maglev, and minimum_ring_size.
-	MeshPolicy affinity.Policy `env:"MESH_POLICY" envDefault:"ring"`
-	RingSize   uint64          `env:"RING_SIZE" envDefault:"1024"`
+	// MeshPolicy is the mesh's: a backend that needs another is unavailable. RingSize is its ring's minimum_ring_size.
+	MeshPolicy mesh.Policy `env:"MESH_POLICY" envDefault:"ring"`
+	RingSize   uint64      `env:"RING_SIZE" envDefault:"1024"`
 
 	// RedisAddr is host:port, for redis and redis-plain.
 	RedisAddr string `env:"REDIS_ADDR"`
@@ -81,8 +82,7 @@ func (c *Config) Validate() error {
 		want(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Path == "",
 			"MESH_URL is %q, expected scheme and authority, such as http://127.0.0.1:15001", c.MeshURL)
 	}
-	want(c.MeshPolicy == affinity.PolicyRing || c.MeshPolicy == affinity.PolicyMaglev,
-		"MESH_POLICY is %q, expected ring or maglev", c.MeshPolicy)
+	want(slices.Contains(mesh.Policies(), c.MeshPolicy), "MESH_POLICY is %q, expected one of %v", c.MeshPolicy, mesh.Policies())
 	want(c.RingSize > 0, "RING_SIZE is 0, expected 1 or more")
 	want(c.RedisTTL >= time.Second, "REDIS_TTL is %v, expected 1s or more", c.RedisTTL)
 	want(c.RedisTimeout > 0, "REDIS_TIMEOUT is %v, expected above 0", c.RedisTimeout)

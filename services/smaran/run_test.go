@@ -101,7 +101,8 @@ func TestRunWithEveryBackend(t *testing.T) {
 				policy = string(name)
 			}
 			// There is no Redis at this address: it starts, and serves, nevertheless.
-			p := start(t, fleet, "SMARAN_BACKEND="+string(name), "SMARAN_MESH_URL="+fleet.Mesh(t, mesh.Policy(policy)), "SMARAN_REDIS_ADDR=127.0.0.1:1")
+			p := start(t, fleet, "SMARAN_BACKEND="+string(name), "SMARAN_MESH_URL="+fleet.Mesh(t, mesh.Policy(policy)),
+				"SMARAN_MESH_POLICY="+policy, "SMARAN_REDIS_ADDR=127.0.0.1:1")
 			status, body := get(t, p.api+wire.PathInference, by("s"))
 			require.Equal(t, http.StatusOK, status, body)
 			degraded := name == backend.Redis || name == backend.RedisPlain
@@ -139,9 +140,10 @@ func TestRunRefusesWhatItCannotServe(t *testing.T) {
 		"unknown key":      {environ: []string{"SMARAN_BACKENDS=redis"}, is: config.ErrUnknownKey, says: "SMARAN_BACKEND "},
 		"unknown backend":  {environ: []string{"SMARAN_BACKEND=istio"}, is: config.ErrInvalid, says: "istio-hash"},
 		"no mesh":          {environ: []string{"SMARAN_BACKEND=istio-hash"}, is: backend.ErrUnconfigured, says: "SMARAN_MESH_URL"},
+		"other policy":     {environ: []string{"SMARAN_BACKEND=stateful-header", "SMARAN_MESH_URL=http://127.0.0.1:1"}, is: backend.ErrUnconfigured, says: "stateful-header needs a mesh with policy stateful-header, but its policy is ring"},
 		"no redis":         {environ: []string{"SMARAN_BACKEND=redis"}, is: backend.ErrUnconfigured, says: "SMARAN_REDIS_ADDR"},
 		"mesh with a path": {environ: []string{"SMARAN_MESH_URL=http://mesh/x"}, is: config.ErrInvalid, says: "MESH_URL"},
-		"mesh policy":      {environ: []string{"SMARAN_MESH_POLICY=modulo"}, is: config.ErrInvalid, says: "ring or maglev"},
+		"mesh policy":      {environ: []string{"SMARAN_MESH_POLICY=modulo"}, is: config.ErrInvalid, says: "ring maglev stateful-header"},
 		"two at once":      {environ: []string{"SMARAN_MAX_BODY=0", "SMARAN_REDIS_TTL=1ms"}, is: config.ErrInvalid, says: "REDIS_TTL is 1ms, expected 1s or more; MAX_BODY is 0"},
 		"keys":             {environ: []string{"SMARAN_TOKEN_KEYS=a:b"}, is: config.ErrInvalid, says: "TOKEN_KEYS"},
 		"short key":        {environ: []string{"SMARAN_TOKEN_KEYS=a:YQ=="}, says: "expected 32"},
@@ -190,7 +192,7 @@ func TestATakenPortIsReported(t *testing.T) {
 
 func TestRandomKeysAreReported(t *testing.T) {
 	fleet := podtest.NewFleet(t, 1)
-	p := start(t, fleet, "SMARAN_BACKEND=stateful-header", "SMARAN_MESH_URL="+fleet.Mesh(t, "stateful-header"))
+	p := start(t, fleet, "SMARAN_BACKEND=stateful-header", "SMARAN_MESH_URL="+fleet.Mesh(t, "stateful-header"), "SMARAN_MESH_POLICY=stateful-header")
 	require.Contains(t, p.log.String(), "SMARAN_TOKEN_KEYS", "tokens that end with the process are worth a word")
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/smaran-v2/smaran/services/affinity"
+	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/smaran/token"
 )
 
@@ -32,8 +33,8 @@ type Deps struct {
 
 	// MeshURL is scheme and authority of the mesh. May be missing.
 	MeshURL string
-	// MeshPolicy and MeshOptions are how the mesh hashes, to predict it.
-	MeshPolicy  affinity.Policy
+	// MeshPolicy is how the mesh chooses: see Name.CheckMesh. MeshOptions are how it hashes, to predict it.
+	MeshPolicy  mesh.Policy
 	MeshOptions affinity.Options
 
 	// Sealer seals tokens. May be missing.
@@ -59,6 +60,11 @@ func (d Deps) rand() *rand.Rand {
 
 // New makes the backend called name. It fails with ErrUnknown or ErrUnconfigured.
 func New(name Name, d Deps) (Backend, error) {
+	if d.MeshURL != "" {
+		if err := name.CheckMesh(d.MeshPolicy); err != nil {
+			return nil, err
+		}
+	}
 	switch name {
 	case RoundRobin:
 		return newRoundRobin(d)

@@ -20,8 +20,9 @@ func newIstioHash(d Deps) (Backend, error) {
 	if d.MeshURL == "" {
 		return nil, errNoMesh
 	}
+	algorithm, _ := d.MeshPolicy.Algorithm() // New lets no other in
 	build := func(hosts []affinity.Host) (affinity.Picker, error) {
-		return affinity.New(d.MeshPolicy, hosts, d.MeshOptions)
+		return affinity.New(algorithm, hosts, d.MeshOptions)
 	}
 	if _, err := build(nil); err != nil {
 		return nil, err

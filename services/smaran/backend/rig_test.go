@@ -20,7 +20,6 @@ import (
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
-	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/registry"
 	"github.com/smaran-v2/smaran/services/session"
@@ -89,14 +88,11 @@ func newRig(t testing.TB, k kind, n int, edit ...func(*backend.Deps)) *rig {
 	require.NoError(t, err)
 	r.deps = backend.Deps{
 		Endpoints: r.Fleet, Metrics: backend.NewMetrics(r.metrics), Log: slog.New(slog.DiscardHandler), Clock: clock, Seed: 1,
-		MeshPolicy: affinity.PolicyRing, Sealer: sealer,
+		Sealer:   sealer,
 		RedisTTL: time.Minute, RedisTimeout: slow, RedisCache: time.Second, RedisStale: time.Minute,
 	}
 	if k.mesh != "" {
-		r.deps.MeshURL = r.Mesh(t, k.mesh)
-	}
-	if k.mesh == mesh.Maglev {
-		r.deps.MeshPolicy = affinity.PolicyMaglev
+		r.deps.MeshURL, r.deps.MeshPolicy = r.Mesh(t, k.mesh), k.mesh
 	}
 	if k.redis {
 		r.mini = miniredis.RunT(t)

@@ -69,6 +69,10 @@ func TestProblems(t *testing.T) {
 		"override_forbidden":  {request: request{method: http.MethodGet, path: wire.PathInference, header: as("s", wire.HeaderBackend, "roundrobin")}, status: 403, code: wire.CodeOverrideForbidden},
 		"backend_unknown":     {request: request{method: http.MethodGet, path: wire.PathInference, header: as("s", wire.HeaderBackend, "istio")}, override: true, status: 400, code: wire.CodeBackendUnknown},
 		"backend_unavailable": {request: request{method: http.MethodGet, path: wire.PathInference, header: as("s", wire.HeaderBackend, "redis")}, override: true, status: 400, code: wire.CodeBackendUnavailable},
+		"mesh_policy_other": {
+			request:  request{method: http.MethodGet, path: wire.PathInference, header: as("s", wire.HeaderBackend, "stateful-header")},
+			override: true, status: 400, code: wire.CodeBackendUnavailable,
+		},
 
 		"owner_moved":    {request: get, prepare: refuse(podtest.NotHeld("jarvis-7", 12)), status: 409, code: wire.CodeOwnerMoved},
 		"no_call":        {request: request{method: http.MethodDelete, path: wire.PathCall("s")}, status: 409, code: wire.CodeOwnerMoved},

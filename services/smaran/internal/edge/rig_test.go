@@ -17,7 +17,6 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 	"go.uber.org/goleak"
 
-	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/session"
@@ -73,7 +72,7 @@ func start(t testing.TB, fleet *podtest.Fleet, edit ...func(*settings)) *server 
 	require.NoError(t, err)
 	deps := backend.Deps{
 		Endpoints: fleet, Metrics: backend.NewMetrics(s.metrics), Log: log, Clock: clock, Seed: 1,
-		MeshURL: fleet.Mesh(t, set.policy), MeshPolicy: affinity.PolicyRing, Sealer: sealer,
+		MeshURL: fleet.Mesh(t, set.policy), MeshPolicy: set.policy, Sealer: sealer,
 	}
 	service, err := core.New(core.Options{
 		Backends: backend.NewSet(deps), Backend: set.backend, AllowOverride: set.override, Endpoints: fleet, RequestTimeout: set.timeout,

@@ -1,0 +1,36 @@
+package backend
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/smaran-v2/smaran/services/mesh"
+)
+
+// meshPolicies are the mesh's policies with which the backend works; nil if it does not leave the choice to the mesh.
+func (n Name) meshPolicies() []mesh.Policy {
+	switch n {
+	case IstioHash:
+		return []mesh.Policy{mesh.Ring, mesh.Maglev}
+	case StatefulHeader:
+		return []mesh.Policy{mesh.StatefulByHeader}
+	case StatefulCookie:
+		return []mesh.Policy{mesh.StatefulByCookie}
+	}
+	return nil
+}
+
+// CheckMesh fails with ErrUnconfigured if the backend needs a mesh with another policy than p. It would look as if it worked, but the
+// mesh would not keep sessions where they are.
+func (n Name) CheckMesh(p mesh.Policy) error {
+	wanted := n.meshPolicies()
+	if wanted == nil || slices.Contains(wanted, p) {
+		return nil
+	}
+	names := make([]string, len(wanted))
+	for i, w := range wanted {
+		names[i] = string(w)
+	}
+	return fmt.Errorf("%w: %s needs a mesh with policy %s, but its policy is %s", ErrUnconfigured, n, strings.Join(names, " or "), p)
+}
