@@ -102,7 +102,6 @@ func (c *Caller) place(ctx context.Context, why *need) (*placed, bool) {
 
 // dial makes one attempt.
 func (c *Caller) dial(ctx context.Context, why *need) (*placed, error) {
-	c.cfg.Recorder.Attempt()
 	lostPod := ""
 	if why != nil {
 		lostPod = why.lostPod

@@ -139,7 +139,7 @@ func TestAMisrouteIsFollowedByARedialWithoutALostPod(t *testing.T) {
 		require.Equal(r, "jarvis-2", r.fleet.Holder(id), "the call follows")
 		r.infer()
 		require.Equal(r, map[string]uint64{
-			"first_loads": 1, "misroutes": 1, "cold_starts": 1, "renegotiations": 1,
+			"first_loads": 1, "misroutes": 1, "misrouted_requests": 1, "cold_starts": 1, "renegotiations": 1,
 			"state_lost": 1, "dropped_state_lost": 1, "dropped_calls": 1,
 		}, r.saw())
 		offers := r.fleet.Offers()
@@ -158,7 +158,7 @@ func TestOnMisrouteStayLeavesTheCallWhereItIs(t *testing.T) {
 		r.pass(time.Second)
 		require.Equal(r, "jarvis-1", r.fleet.Holder(id))
 		require.Equal(r, map[string]uint64{
-			"first_loads": 1, "misroutes": 2, "unspoken": 2, "cold_starts": 1, "state_lost": 1, "dropped_state_lost": 1, "dropped_calls": 1,
+			"first_loads": 1, "misroutes": 2, "misrouted_requests": 2, "unspoken": 2, "cold_starts": 1, "state_lost": 1, "dropped_state_lost": 1, "dropped_calls": 1,
 		}, r.saw(), "the second answer there continues the conversation that began there")
 		require.Len(r, r.fleet.Offers(), 1)
 	})

@@ -43,7 +43,6 @@ func (o *OnMisroute) UnmarshalText(text []byte) error {
 type Recorder interface {
 	Inference(tally.Inference)
 	Occurrence(tally.Occurrence)
-	Attempt()
 	Setup(tally.Setup)
 	Loss(call int, at time.Duration)
 	SideError(code string)

@@ -31,8 +31,9 @@ func (c *Caller) Infer(ctx context.Context, intended time.Duration) {
 			err = cause
 		}
 		record.Error = Code(err)
+		record.Misrouted = call != nil && ownerMoved(err)
 		c.cfg.Recorder.Inference(record)
-		if call != nil && ownerMoved(err) {
+		if record.Misrouted {
 			c.misrouted(call)
 		}
 		return
@@ -40,12 +41,13 @@ func (c *Caller) Infer(ctx context.Context, intended time.Duration) {
 	served := reply.GetServed()
 	record.State, record.Pod, record.Address = stateOf(served), served.GetPod(), served.GetAddress()
 	record.Route = reply.GetRouting().GetDecision().AsDuration()
+	v := Judge(at, call != nil && call == c.current(), reply)
+	record.Misrouted = v.Misroute
 	c.cfg.Recorder.Inference(record)
 
 	c.cfg.Log.Debug("answer", "call", c.cfg.Call, "seq", seq, "asked", at.Turn, "pod", served.GetPod(), "turn", served.GetTurn(),
 		"state", served.GetState(), "held", served.GetCallHeld(), "spoken", reply.GetSpoken())
 
-	v := Judge(at, call != nil && call == c.current(), reply)
 	c.ledger.adopt(seq, Point{Turn: served.GetTurn(), Checksum: served.GetChecksum()})
 	if v.StateLost && c.ledger.lost(seq) {
 		c.happened(tally.StateLost)

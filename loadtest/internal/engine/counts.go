@@ -10,9 +10,8 @@ import (
 
 // counts are those of the tally and those that come from the moves.
 func (r *run) counts(m measurement, account moves.Account, from, to time.Duration) map[string]uint64 {
-	calls := !r.plan.Load.Headerless
-	out := tally.Counts(m.records, from, to, calls)
-	if calls {
+	out := tally.Counts(m.records, from, to, m.cameUp())
+	if !r.plan.Load.Headerless {
 		out[figures.SetupFailures] = tally.SetupFailures(m.records, to)
 	}
 	out[tally.ScatteredSessions] = account.Scattered

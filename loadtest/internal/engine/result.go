@@ -32,10 +32,13 @@ type measurement struct {
 	usageErr                error
 }
 
+// cameUp says that there was a call at all. Without one, nothing that can happen to a call was measured.
+func (m *measurement) cameUp() bool { return len(m.records.Setups) > 0 }
+
 // result accounts for a measurement.
 func (r *run) result(m measurement) (*reportv1.Result, error) {
 	from, to := r.plan.Load.Warmup, max(m.stopped, r.plan.Load.Warmup)
-	calls := !r.plan.Load.Headerless
+	calls := m.cameUp()
 	account, err := moves.New(r.movesInput(m, from, to))
 	if err != nil {
 		return nil, err
@@ -79,7 +82,8 @@ func (r *run) result(m measurement) (*reportv1.Result, error) {
 		out.Load.ActualQps = float64(requests) / seconds
 	}
 	out.Denominators = &reportv1.Denominators{
-		CallMinutes: r.plan.CallMinutes(to), Events: uint64(len(m.events)), Requests: requests, CallsPlaced: m.records.Attempts,
+		CallMinutes: r.plan.CallMinutes(to), Events: uint64(len(m.events)), Requests: requests,
+		CallsPlaced: tally.Placed(m.records, from, to),
 	}
 	for k, e := range m.events {
 		out.Events = append(out.Events, event(e, account.Steps[k], tally.Counts(m.records, spans[k].From, spans[k].To, calls), from))

@@ -292,6 +292,29 @@ func TestMediaThatLeftLateMakesTheRunInvalid(t *testing.T) {
 	})
 }
 
+func TestARunWithoutACallMeasuresNothingOfCalls(t *testing.T) {
+	inBubble(t, fakefleet.Ring, func(t *testing.T, b *bench) {
+		b.fleet.Intercept = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, wire.PathCalls) {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return true
+			}
+			return false
+		}
+		r := b.run(t, spec("5s:scale=10"))
+		require.False(t, r.GetValid())
+		require.Contains(t, r.GetInvalidReasons(), "no call came up")
+		require.NotZero(t, r.GetCounts()["setup_failures"])
+		for _, name := range []string{"dropped_calls", "misroutes", "renegotiations", "media_interruptions", "calls_down_at_end"} {
+			require.NotContains(t, r.GetCounts(), name)
+			require.NotContains(t, r.GetEvents()[0].GetCounts(), name)
+		}
+		require.Contains(t, r.GetCounts(), "state_lost")
+		require.NotContains(t, r.GetHistograms(), "gap_moved_ms")
+		require.Zero(t, r.GetDenominators().GetCallsPlaced())
+	})
+}
+
 func TestHeaderlessCallersScatterOnALenientFleet(t *testing.T) {
 	var mu sync.Mutex
 	random := rand.New(rand.NewPCG(5, 5))

@@ -20,6 +20,9 @@ func (r *run) invalid(m measurement, out *reportv1.Result) []string {
 	if out.GetLoad().GetRequests() == 0 && !m.interrupted {
 		add("no request was sent in the measured part")
 	}
+	if !r.plan.Load.Headerless && !m.cameUp() && !m.interrupted {
+		add("no call came up")
+	}
 	if share := out.GetGenerator().GetLateShare(); share > maxLateShare {
 		add("%.1f%% of the requests left more than %v late (allowed: %.0f%%): the generator fell behind; lower --rate or --calls",
 			100*share, lateBy, 100*maxLateShare)

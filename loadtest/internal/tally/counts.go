@@ -6,28 +6,30 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
 )
 
-// Classes lists every class, so that what never happened is counted as 0 and not left out.
+// Classes lists every class that is counted, so that what never happened is 0 and not left out. Migration and Forward are not
+// among them: no backend does either yet, and what can't be is not measured.
 func Classes() []Class {
 	return []Class{
-		Misroute, SignalReconnect, MediaInterruption, Renegotiation, Migration, DroppedNoMedia, DroppedStateLost, SetupFailure,
-		StateLost, Unspoken, Forward, GapOver60ms, GapOver1s,
+		Misroute, SignalReconnect, MediaInterruption, Renegotiation, DroppedNoMedia, DroppedStateLost, SetupFailure,
+		StateLost, Unspoken, GapOver60ms, GapOver1s,
 	}
 }
 
 // onCalls says that a class can only be counted where calls are placed.
-func onCalls(c Class) bool { return c != StateLost && c != Forward }
+func onCalls(c Class) bool { return c != StateLost }
 
 // Counts counts what happened in [from, to). Requests count by their intended time, everything else by when it was seen.
-// Without calls, the classes that only a call can have are left out: nothing was measured, which is not 0.
+// Without calls that came up, the classes that only a call can have are left out: nothing was measured, which is not 0.
 func Counts(r Records, from, to time.Duration, calls bool) map[string]uint64 {
 	out := map[string]uint64{}
+	counted := map[Class]bool{}
 	for _, c := range Classes() {
 		if calls || !onCalls(c) {
-			out[string(c)] = 0
+			out[string(c)], counted[c] = 0, true
 		}
 	}
 	for _, o := range r.Occurrences {
-		if o.At >= from && o.At < to {
+		if counted[o.Class] && o.At >= from && o.At < to {
 			out[string(o.Class)]++
 		}
 	}
@@ -35,9 +37,21 @@ func Counts(r Records, from, to time.Duration, calls bool) map[string]uint64 {
 		out[name] = n
 	}
 	if calls {
-		out[figures.DroppedCalls] = out[string(DroppedNoMedia)] + out[string(DroppedStateLost)]
+		out[figures.MisroutedRequests] = misrouted(r.Inferences, from, to)
+		out[figures.DroppedCalls] = dropped(r, from, to)
+		out[figures.CallsDownAtEnd] = downAtEnd(r, from, to)
 	}
 	return out
+}
+
+func misrouted(inferences []Inference, from, to time.Duration) uint64 {
+	var n uint64
+	for _, i := range inferences {
+		if i.Misrouted && i.Intended >= from && i.Intended < to {
+			n++
+		}
+	}
+	return n
 }
 
 // SetupFailures counts the failed attempts to place a call from the start of the run, warm-up included.

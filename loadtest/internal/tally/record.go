@@ -12,17 +12,18 @@ type Class string
 // The classes. No occurrence is ever counted under two of them because one implies the other; what happens is recorded
 // as each class that it is.
 const (
-	// Misroute: a request reached a pod that does not hold the call the caller is on.
+	// Misroute: a request, be it an inference or signalling, reached a pod that does not hold the call the caller is on.
 	Misroute Class = figures.Misroutes
-	// SignalReconnect: the event stream ended and the media did not.
+	// SignalReconnect: the event stream ended and the media went on, as far as the caller knew: no redial was due.
 	SignalReconnect Class = figures.SignalReconnects
 	// MediaInterruption: a gap in arriving RTP above the threshold.
 	MediaInterruption Class = figures.MediaInterruptions
 	// Renegotiation: a new peer connection was needed after a loss, once however many attempts it took.
 	Renegotiation Class = figures.Renegotiations
-	// Migration: the call moved as planned, before its pod went.
+	// Migration: the call moved as planned, before its pod went. No backend does so yet: it is not counted.
 	Migration Class = figures.Migrations
-	// DroppedNoMedia: no media for ten seconds, at most once a placed call.
+	// DroppedNoMedia: no media for ten seconds, at most once a placed call. It can only be seen of losses more than ten seconds
+	// before the end; see downAtEnd.
 	DroppedNoMedia Class = "dropped_no_media"
 	// DroppedStateLost: the call's conversation was lost, at most once a placed call.
 	DroppedStateLost Class = "dropped_state_lost"
@@ -36,7 +37,7 @@ const (
 	// GapOver60ms and GapOver1s: gaps in arriving RTP of at least that length, beside the threshold of an interruption.
 	GapOver60ms Class = figures.GapsOver60ms
 	GapOver1s   Class = figures.GapsOver1s
-	// Forward: an answer came through another pod than the one that was routed to.
+	// Forward: an answer came through another pod than the one that was routed to. No backend does so yet: it is not counted.
 	Forward Class = figures.Forwards
 )
 
@@ -69,6 +70,8 @@ type Inference struct {
 	Pod, Address string
 	// Error is a problem code or the kind of transport error; empty on an answer.
 	Error string
+	// Misrouted says that the caller was on a call that the pod does not hold.
+	Misrouted bool
 	// Route is the coordinator's own decision time, 0 where it does not say.
 	Route time.Duration
 }
@@ -110,8 +113,6 @@ type Records struct {
 	Losses []Occurrence
 	// Gaps has the longest gap of each call that ended in each slice of GapSlice.
 	Gaps []Gap
-	// Attempts to place a call.
-	Attempts uint64
 	// Errors of everything but inferences, by code: signalling, control messages, candidates.
 	SideErrors map[string]uint64
 }

@@ -62,13 +62,6 @@ func (r *Recorder) Occurrence(o Occurrence) {
 	r.all.Occurrences = append(r.all.Occurrences, o)
 }
 
-// Attempt counts one try to place a call.
-func (r *Recorder) Attempt() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.all.Attempts++
-}
-
 // Setup adds a call that was placed.
 func (r *Recorder) Setup(s Setup) {
 	r.mu.Lock()
@@ -112,7 +105,6 @@ func Merge(recorders []*Recorder) (Records, map[string]Histogram) {
 		all.Setups = append(all.Setups, r.all.Setups...)
 		all.Losses = append(all.Losses, r.all.Losses...)
 		all.Gaps = append(all.Gaps, r.all.Gaps...)
-		all.Attempts += r.all.Attempts
 		for code, n := range r.all.SideErrors {
 			all.SideErrors[code] += n
 		}

@@ -35,7 +35,8 @@ func TestCountsAreOfTheirTimeOnly(t *testing.T) {
 			{Intended: second, State: tally.Cold, First: true},
 			{Intended: 3 * second, State: tally.Cold, First: true},
 			{Intended: 3 * second, State: tally.Cold},
-			{Intended: 3 * second, State: tally.Warm},
+			{Intended: 3 * second, State: tally.Warm, Misrouted: true},
+			{Intended: second, State: tally.Warm, Misrouted: true},
 			{Intended: 3 * second, State: tally.Failed, Error: "no_pods"},
 			{Intended: 9 * second, Done: 12 * second, State: tally.Cold}, // counts by when it was due
 			{Intended: 11 * second, State: tally.Cold},
@@ -44,22 +45,55 @@ func TestCountsAreOfTheirTimeOnly(t *testing.T) {
 	}
 	got := tally.Counts(r, 2*second, 10*second, true)
 	for name, want := range map[string]uint64{
-		"misroutes": 1, "dropped_calls": 2, "dropped_no_media": 1, "dropped_state_lost": 1, "state_lost": 1, "setup_failures": 1,
-		"cold_starts": 2, "first_loads": 1, "requests_failed": 1, "renegotiations": 0, "forwards": 0, "migrations": 0, "unspoken": 0,
+		"misroutes": 1, "dropped_calls": 1, "dropped_no_media": 1, "dropped_state_lost": 1, "state_lost": 1, "setup_failures": 1,
+		"cold_starts": 2, "first_loads": 1, "requests_failed": 1, "renegotiations": 0, "unspoken": 0, "misrouted_requests": 1, "calls_down_at_end": 0,
 		"signal_reconnects": 0, "media_interruptions": 0, "gaps_over_60ms": 0, "gaps_over_1s": 0,
 	} {
 		n, ok := got[name]
 		require.True(t, ok, name)
 		require.Equal(t, want, n, name)
 	}
+	require.NotContains(t, got, "forwards", "no backend forwards")
+	require.NotContains(t, got, "migrations", "no backend migrates")
 	require.EqualValues(t, 2, tally.SetupFailures(r, 10*second), "also in the warm-up")
 	require.EqualValues(t, 5, tally.Requests(r.Inferences, 2*second, 10*second))
 	require.Equal(t, map[string]uint64{"no_pods": 1, "signalling: no_pods": 2}, tally.Errors(r, 2*second, 10*second))
 }
 
+func TestEachPlacedCallCountsOnce(t *testing.T) {
+	down := func(call int, at time.Duration) tally.Occurrence { return tally.Occurrence{Call: call, At: at} }
+	r := tally.Records{
+		Setups: []tally.Setup{
+			{Call: 0, At: second}, {Call: 0, At: 6 * second}, // lost state and redialled, and dropped again later
+			{Call: 1, At: second},                             // down at the end
+			{Call: 2, At: second},                             // down before the measured part
+			{Call: 3, At: 12 * second},                        // placed after it
+			{Call: 4, At: second}, {Call: 4, At: 11 * second}, // up again, but after the end
+			{Call: 5, At: second}, // up throughout
+		},
+		Losses: []tally.Occurrence{down(0, 5*second), down(1, 9*second), down(2, 1500*millisecond), down(4, 4*second), down(5, 10*second)},
+		Occurrences: []tally.Occurrence{
+			{Call: 0, At: 4 * second, Class: tally.DroppedStateLost}, {Call: 0, At: 5 * second, Class: tally.DroppedNoMedia},
+			{Call: 0, At: 7 * second, Class: tally.DroppedStateLost},
+			{Call: 1, At: 9 * second, Class: tally.DroppedStateLost},
+		},
+	}
+	got := tally.Counts(r, 2*second, 10*second, true)
+	require.EqualValues(t, 3, got["dropped_calls"], "call 0 twice, for both of its calls, and call 1")
+	require.EqualValues(t, 3, got["dropped_state_lost"])
+	require.EqualValues(t, 1, got["dropped_no_media"])
+	require.EqualValues(t, 2, got["calls_down_at_end"], "calls 1 and 4")
+	require.EqualValues(t, 5, tally.Placed(r, 2*second, 10*second), "two of caller 0, and those of 1, 4 and 5")
+	var shown uint32
+	for _, p := range tally.Timeline(r, 2*second, 10*second).GetPoints() {
+		shown += uint32(p.GetDropped())
+	}
+	require.EqualValues(t, 3, shown, "the timeline agrees")
+}
+
 func TestWithoutCallsTheirClassesAreNotMeasured(t *testing.T) {
 	got := tally.Counts(tally.Records{}, 0, second, false)
-	for _, name := range []string{"dropped_calls", "misroutes", "media_interruptions", "renegotiations", "setup_failures", "unspoken"} {
+	for _, name := range []string{"dropped_calls", "misroutes", "media_interruptions", "renegotiations", "setup_failures", "unspoken", "misrouted_requests", "calls_down_at_end"} {
 		require.NotContains(t, got, name)
 	}
 	require.Contains(t, got, "cold_starts")

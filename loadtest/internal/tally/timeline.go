@@ -1,7 +1,6 @@
 package tally
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -39,6 +38,11 @@ func Timeline(r Records, from, to time.Duration) *reportv1.Timeline {
 	for _, s := range r.Setups {
 		if p := t.at(s.At); p != nil {
 			p.Setups++
+		}
+	}
+	for _, at := range drops(r) {
+		if p := t.at(at); p != nil {
+			p.Dropped++
 		}
 	}
 	t.callsUp(r)
@@ -103,8 +107,6 @@ func (t *timeline) occurrences(all []Occurrence) {
 			p.Interruptions++
 		case Renegotiation:
 			p.Renegotiations++
-		case DroppedNoMedia, DroppedStateLost:
-			p.Dropped++
 		case StateLost:
 			p.StateLost++
 		}
@@ -113,24 +115,11 @@ func (t *timeline) occurrences(all []Occurrence) {
 
 // callsUp counts, at the end of each bucket, the calls that are placed and not lost.
 func (t *timeline) callsUp(r Records) {
-	type change struct {
-		at   time.Duration
-		call int
-		up   bool
-	}
-	var changes []change
-	for _, s := range r.Setups {
-		changes = append(changes, change{s.At, s.Call, true})
-	}
-	for _, l := range r.Losses {
-		changes = append(changes, change{l.At, l.Call, false})
-	}
-	slices.SortStableFunc(changes, func(a, b change) int { return cmp.Compare(a.at, b.at) })
-	up, n := map[int]bool{}, 0
+	all, up, n := changes(r), map[int]bool{}, 0
 	for k, p := range t.points {
 		end := t.from + time.Duration(k+1)*t.width
-		for n < len(changes) && changes[n].at < end {
-			up[changes[n].call] = changes[n].up
+		for n < len(all) && all[n].at < end {
+			up[all[n].call] = all[n].up
 			n++
 		}
 		for _, isUp := range up {

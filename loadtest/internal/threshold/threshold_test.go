@@ -44,6 +44,7 @@ func TestJudge(t *testing.T) {
 
 func TestNoSamplesFail(t *testing.T) {
 	for _, expression := range []string{
+		"forwards==0",              // no backend forwards
 		"mispredicted_sessions==0", // not counted for this backend
 		"setup_p99_ms<1000",        // no value
 		"inference_p99_9_ms<1000",  // too few values for it
@@ -84,5 +85,6 @@ func TestTheNamesOfThePublicInterface(t *testing.T) {
 		"setup_failures", "misroutes", "state_lost", "cold_starts", "moved_sessions", "mispredicted_sessions", "requests_failed",
 		"inference_p50_ms", "inference_p75_ms", "inference_p90_ms", "inference_p99_ms", "inference_p99_9_ms", "setup_p99_ms",
 		"gap_p50_ms", "gap_p99_ms", "gap_moved_excess_p99_ms",
+		"misrouted_requests", "calls_down_at_end",
 	})
 }
