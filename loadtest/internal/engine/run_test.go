@@ -292,6 +292,21 @@ func TestMediaThatLeftLateMakesTheRunInvalid(t *testing.T) {
 	})
 }
 
+func TestMediaThatStalledMakesTheRunInvalid(t *testing.T) {
+	for lag, valid := range map[time.Duration]bool{200 * time.Millisecond: true, 201 * time.Millisecond: false} {
+		inBubble(t, fakefleet.Ring, func(t *testing.T, b *bench) {
+			b.phones.Reported = peer.Lag{P99: 5 * time.Millisecond, Max: lag}
+			r := b.run(t, spec())
+			require.Equal(t, valid, r.GetValid(), lag)
+			require.Equal(t, lag.String(), r.GetSettings()["media_lag_max"])
+			require.Equal(t, "5ms", r.GetSettings()["media_lag_p99"])
+			if !valid {
+				require.Contains(t, r.GetInvalidReasons()[0], "the generator stalled")
+			}
+		})
+	}
+}
+
 func TestARunWithoutACallMeasuresNothingOfCalls(t *testing.T) {
 	inBubble(t, fakefleet.Ring, func(t *testing.T, b *bench) {
 		b.fleet.Intercept = func(w http.ResponseWriter, r *http.Request) bool {

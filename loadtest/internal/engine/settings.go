@@ -27,6 +27,7 @@ func (r *run) settings(m measurement) map[string]string {
 		"late_by":          lateBy.String(),
 		"settle_margin":    settleMargin.String(),
 		"media_lag_p99":    m.mediaLag.P99.String(),
+		"media_lag_max":    m.mediaLag.Max.String(),
 		SettingPods:        podAddresses(r.before),
 	}
 	for _, p := range m.status.GetProcesses() {

@@ -30,6 +30,10 @@ func (r *run) invalid(m measurement, out *reportv1.Result) []string {
 	if m.mediaLag.P99 > lateBy {
 		add("1%% of the callers' media left more than %v late (allowed: %v): the generator fell behind, and gaps may be its own", m.mediaLag.P99, lateBy)
 	}
+	if m.mediaLag.Max > r.spec.GapThreshold {
+		add("some of the callers' media left %v late, longer than the gap that counts as an interruption (%v): the generator stalled, and gaps may be its own",
+			m.mediaLag.Max, r.spec.GapThreshold)
+	}
 	if planned := uint64(r.plan.Requests()); !m.interrupted && m.dropped > 0 && float64(m.dropped) > maxLateShare*float64(planned) {
 		add("%d of %d requests were not sent because their callers had %d unanswered", m.dropped, planned, perCaller)
 	}
