@@ -111,7 +111,7 @@ func comparisonFigures() []figure {
 		{head{"Sessions moved", "of observed / predicted", "Sessions that another pod served after an event, and how many the algorithm says"}, movedFigure},
 		countFigure("Misroutes", figures.Misroutes, "A request reached a pod that does not hold the call"),
 		countFigure("Dropped calls", figures.DroppedCalls, "No media within 10 s, or the session's state was lost"),
-		countFigure("Media interruptions", figures.MediaInterruptions, "Gaps over 200 ms in the agent's audio"),
+		countFigure("Media interruptions", figures.MediaInterruptions, "Gaps over the threshold in the agent's audio"),
 		countFigure("Renegotiations", figures.Renegotiations, "A new peer connection was needed after a loss"),
 		countFigure("Cold starts", figures.ColdStarts, "Inferences at a pod without the session's cache"),
 		countFigure("State lost", figures.StateLost, "The session's turn or checksum went back"),
@@ -165,7 +165,7 @@ func countFigure(name, class, help string) figure {
 func percentileFigure(name, histogram string, percentile float64) figure {
 	return figure{head{name, "ms", ""}, func(g *figures.Group) (float64, string, string, bool) {
 		r, ok := g.Percentile(histogram, percentile)
-		return r.Median, millis(r.Median), spread(r), ok
+		return r.Median, percentileText(g, histogram, percentile), spread(r), ok
 	}}
 }
 

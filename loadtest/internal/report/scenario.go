@@ -16,6 +16,8 @@ type scenarioView struct {
 	ID, Name    string
 	Events      string
 	OutOf       string
+	Marks       []string // what is said below the comparison
+	Threshold   string
 	Repeats     string
 	Comparison  tableView
 	Timelines   []timelineView
@@ -63,6 +65,7 @@ func scenarioOf(id, name string, groups []*figures.Group, ids *idSource) scenari
 		Validity:    validityOf(groups),
 		Settings:    settingsOf(groups),
 	}
+	s.Marks, s.Threshold = marksOf(groups), thresholdOf(groups)
 	s.Classes, s.Never = classesOf(groups)
 	if slices.ContainsFunc(groups, func(g *figures.Group) bool { return len(g.Used()) > 1 }) {
 		s.Repeats = "Counts are summed over the valid repeats. Percentiles are the median of each repeat's own, with the lowest and the " +
@@ -123,11 +126,11 @@ type barView struct {
 var classHelp = map[string]string{
 	figures.DroppedNoMedia:     "no media for 10 s; at most once a call",
 	figures.DroppedStateLost:   "conversation lost; at most once a call",
-	figures.StateLost:          "turn or checksum went back; each answer",
-	figures.MediaInterruptions: "audio gap over 200 ms",
+	figures.StateLost:          "turn or checksum went back; once a loss",
+	figures.MediaInterruptions: "audio gap over the threshold",
 	figures.Renegotiations:     "new peer connection after a loss",
 	figures.Misroutes:          "request at a pod without the call",
-	figures.SetupFailures:      "a call did not come up",
+	figures.SetupFailures:      "an attempt to set a call up failed",
 	figures.SignalReconnects:   "signalling lost, media intact",
 	figures.Migrations:         "planned move to another pod",
 }
@@ -304,7 +307,7 @@ func percentileViewOf(name, histogram string, groups []*figures.Group) (percenti
 			}
 			last = at
 			row.Dots = append(row.Dots, dotView{
-				Name: p.name, Class: p.class, Value: millis(r.Median), Spread: spread(r), At: position("left", at),
+				Name: p.name, Class: p.class, Value: percentileText(g, histogram, p.value), Spread: spread(r), At: position("left", at),
 			})
 		}
 		if last > first {

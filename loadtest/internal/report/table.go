@@ -97,9 +97,9 @@ func comparisonColumns() (calls, times []column) {
 	}
 	times = []column{
 		{head: "infer. ms\np50/p99", cell: func(g *figures.Group) string {
-			return millisOr(g.Percentile(figures.Inference, 50)) + "/" + millisOr(g.Percentile(figures.Inference, 99))
+			return percentileText(g, figures.Inference, 50) + "/" + percentileText(g, figures.Inference, 99)
 		}},
-		{head: "set-up\np99 ms", cell: func(g *figures.Group) string { return millisOr(g.Percentile(figures.Setup, 99)) }},
+		{head: "set-up\np99 ms", cell: func(g *figures.Group) string { return percentileText(g, figures.Setup, 99) }},
 		{head: "worst\ngap ms", cell: func(g *figures.Group) string {
 			worst, ok := g.Max(figures.Gap)
 			worst.Median = worst.High // the worst of all repeats, not the middle one
@@ -189,6 +189,9 @@ func writeLegend(out *strings.Builder, groups []*figures.Group) {
 	fmt.Fprintf(out, "* in brackets: per 1,000 call-minutes. Out of, for each backend: %s.\n", denominators(groups))
 	if slices.ContainsFunc(groups, func(g *figures.Group) bool { return len(g.Used()) > 1 }) {
 		out.WriteString("Counts are summed over the valid repeats; percentiles are the median of each repeat's own; the gap is the worst of all.\n")
+	}
+	for _, mark := range marksOf(groups) {
+		out.WriteString(mark + "\n")
 	}
 	for _, g := range groups {
 		for _, r := range g.All {

@@ -96,6 +96,49 @@ func TestAnInvalidRunIsMarkedAndSaysWhy(t *testing.T) {
 	require.Contains(t, out.String(), "✗ redis, repeat 1, is not valid and not compared: the generator fell behind")
 }
 
+func TestAPercentileThatIsOnlyTheLargestSampleIsMarked(t *testing.T) {
+	with := func(samples uint64) *reportv1.Report {
+		return &reportv1.Report{Results: []*reportv1.Result{{
+			Backend: "redis", Scenario: "x", Valid: true,
+			Histograms: map[string]*reportv1.Histogram{figures.Inference: {Count: samples, Percentiles: []*reportv1.Percentile{
+				{Percentile: 50, Value: 90}, {Percentile: 99, Value: 700},
+			}}},
+		}}}
+	}
+	var few, enough bytes.Buffer
+	require.NoError(t, report.Table(&few, with(99)))
+	require.Contains(t, rowOf(t, few.String(), "redis"), "90/700†")
+	require.Contains(t, few.String(), "† the largest sample")
+	require.NoError(t, report.Table(&enough, with(100)))
+	require.NotContains(t, enough.String(), "†")
+	render(t, with(99)).says(t, "700†")
+}
+
+func TestCallsThatWereDownAtTheEndAreSaid(t *testing.T) {
+	r := syntheticDemo()
+	var out bytes.Buffer
+	r.Results[0].Counts[figures.CallsDownAtEnd] = 0
+	require.NoError(t, report.Table(&out, r))
+	require.NotContains(t, out.String(), "down when the run ended")
+	r.Results[0].Counts[figures.CallsDownAtEnd] = 3
+	require.NoError(t, report.Table(&out, r))
+	require.Contains(t, out.String(), r.GetResults()[0].GetBackend()+" 3.\n")
+	render(t, r).says(t, "Calls that were down when the run ended")
+}
+
+func TestTheExcessOfMovedCallsIsTakenRunByRunAndMayBeNegative(t *testing.T) {
+	run := func(moved, unmoved float64) *reportv1.Result {
+		h := func(p99 float64) *reportv1.Histogram {
+			return &reportv1.Histogram{Count: 200, Max: p99, Percentiles: []*reportv1.Percentile{{Percentile: 99, Value: p99}}}
+		}
+		return &reportv1.Result{Backend: "redis", Scenario: "x", Valid: true, Histograms: map[string]*reportv1.Histogram{
+			figures.Gap: h(max(moved, unmoved)), figures.GapMoved: h(moved), figures.GapUnmoved: h(unmoved),
+		}}
+	}
+	p := render(t, &reportv1.Report{Results: []*reportv1.Result{run(10, 40), run(50, 45), run(90, 97)}})
+	p.says(t, "−7.0 −30 to +5.0") // the medians, 50 and 45, are of one run, and say +5
+}
+
 func TestAReportWithoutResults(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, report.Table(&out, &reportv1.Report{}))

@@ -2,6 +2,7 @@ package figures
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
@@ -44,6 +45,25 @@ func Groups(label string, results []*reportv1.Result) []*Group {
 	slices.SortStableFunc(out, func(a, b *Group) int {
 		return cmp.Or(cmp.Compare(order[a.Scenario], order[b.Scenario]), CompareBackends(a.Backend, b.Backend))
 	})
+	return out
+}
+
+// Once keeps the first result of each seed under a backend and a scenario. Repeats of a seed have the same sessions, which the
+// same hash sends the same way: what became of them is one sample, and several would make any interval too narrow.
+func Once(results []*reportv1.Result) []*reportv1.Result {
+	type draw struct {
+		seed              uint64
+		backend, scenario string
+	}
+	seen := map[draw]bool{}
+	var out []*reportv1.Result
+	for _, r := range results {
+		d := draw{r.GetSeed(), r.GetBackend(), r.GetScenario()}
+		if !seen[d] {
+			seen[d] = true
+			out = append(out, r)
+		}
+	}
 	return out
 }
 
@@ -116,12 +136,24 @@ func (g *Group) PerEvent(name string) (float64, bool) {
 
 // Percentile is the range over repeats of each one's own percentile.
 func (g *Group) Percentile(histogram string, percentile float64) (Range, bool) {
-	return g.over(func(r *reportv1.Result) (float64, bool) { return Percentile(r, histogram, percentile) })
+	return g.Over(func(r *reportv1.Result) (float64, bool) { return Percentile(r, histogram, percentile) })
+}
+
+// Extreme is whether a percentile is just the largest sample in some repeat: of fewer than 100 samples p99 is, of fewer than
+// 1,000 p99.9.
+func (g *Group) Extreme(histogram string, percentile float64) bool {
+	for _, r := range g.Used() {
+		_, ok := Percentile(r, histogram, percentile)
+		if ok && float64(Histogram(r, histogram).GetCount()) < math.Round(100/(100-percentile)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Max is the range over repeats of the largest sample.
 func (g *Group) Max(histogram string) (Range, bool) {
-	return g.over(func(r *reportv1.Result) (float64, bool) {
+	return g.Over(func(r *reportv1.Result) (float64, bool) {
 		h := Histogram(r, histogram)
 		return h.GetMax(), h != nil
 	})
@@ -136,7 +168,8 @@ func (g *Group) Samples(histogram string) uint64 {
 	return sum
 }
 
-func (g *Group) over(figure func(*reportv1.Result) (float64, bool)) (Range, bool) {
+// Over is the range over repeats of a figure that each of them has by itself.
+func (g *Group) Over(figure func(*reportv1.Result) (float64, bool)) (Range, bool) {
 	var values []float64
 	for _, r := range g.Used() {
 		if v, ok := figure(r); ok {

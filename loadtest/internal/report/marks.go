@@ -1,0 +1,70 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+)
+
+// extremeMark stands behind a percentile that is just the largest sample.
+const extremeMark = "†"
+
+// percentileText is a percentile's median over the repeats, marked where its samples are too few for it.
+func percentileText(g *figures.Group, histogram string, percentile float64) string {
+	r, ok := g.Percentile(histogram, percentile)
+	text := millisOr(r, ok)
+	if g.Extreme(histogram, percentile) {
+		text += extremeMark
+	}
+	return text
+}
+
+// marksOf are the sentences below a comparison that hold for these groups: what its marks mean, and what its columns do not show.
+func marksOf(groups []*figures.Group) []string {
+	var out []string
+	if slices.ContainsFunc(groups, hasExtreme) {
+		out = append(out, extremeMark+" the largest sample: under 100 are too few for p99, under 1,000 for p99.9.")
+	}
+	var down []string
+	for _, g := range groups {
+		if n, ok := g.Count(figures.CallsDownAtEnd); ok && n > 0 {
+			down = append(down, nameOf(g)+" "+count(n))
+		}
+	}
+	if len(down) > 0 {
+		out = append(out, "Calls that were down when the run ended (a loss in its last 10 s is not a dropped call yet): "+strings.Join(down, ", ")+".")
+	}
+	return out
+}
+
+func hasExtreme(g *figures.Group) bool {
+	for _, h := range []string{figures.Inference, figures.InferenceWarm, figures.InferenceCold, figures.Setup, figures.Gap} {
+		for _, p := range shownPercentiles {
+			if g.Extreme(h, p.value) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// settingGapThreshold is a result's setting of how long a gap in the audio must be to count as an interruption.
+const settingGapThreshold = "gap_threshold"
+
+// thresholdOf says from which gap on media counts as interrupted.
+func thresholdOf(groups []*figures.Group) string {
+	var said []string
+	for _, g := range groups {
+		for _, r := range g.Used() {
+			if t := r.GetSettings()[settingGapThreshold]; t != "" && !slices.Contains(said, t) {
+				said = append(said, t)
+			}
+		}
+	}
+	if len(said) == 0 {
+		said = []string{"200ms"}
+	}
+	return fmt.Sprintf("An interruption is a gap over the threshold (%s).", strings.Join(said, ", "))
+}
