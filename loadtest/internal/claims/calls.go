@@ -131,7 +131,7 @@ const ruleOfThree = 3
 // claim share; it counts by event and call, since by the hour it is whatever one assumes about events.
 func disconnectRates(e evidence) (Finding, bool) {
 	redis, hash := e.of(redisBackends...), e.of(ringBackends...)
-	redis, hash = redis.where(sharesScenario(hash)), hash.where(sharesScenario(redis))
+	redis, hash = redis.where(sharesScenario(hash)).once(), hash.where(sharesScenario(redis)).once()
 	redisRate, redisTrials, ok := redis.disconnectsPerEvent()
 	hashRate, hashTrials, okHash := hash.disconnectsPerEvent()
 	if !ok || !okHash {

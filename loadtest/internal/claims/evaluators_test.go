@@ -128,6 +128,13 @@ func storm(before, after uint32) *reportv1.Result {
 	return r
 }
 
+// seeded is a repeat of a run with that seed's sessions.
+func seeded(seed, observed, moved uint64) *reportv1.Result {
+	r := scaling("istio-hash", 3, 10, observed, moved)
+	r.Seed = seed
+	return r
+}
+
 // stormAfter is a run with a storm at 4 s that followed another event, whose own cold starts went on until the fleet had settled.
 func stormAfter(settledFrom, settledTo float64) *reportv1.Result {
 	r := storm(0, 4)
@@ -172,6 +179,8 @@ func TestEvaluators(t *testing.T) {
 
 		{"the ring as it is", 11, list(scaling("istio-hash", 3, 10, 24, 18)), notReproduced},
 		{"as claimed", 11, list(scaling("istio-hash", 3, 10, 400, 120)), reproduced},
+		{"as claimed, of few and again", 11, list(seeded(1, 24, 7), seeded(1, 24, 7), seeded(1, 24, 7), seeded(1, 24, 7), seeded(1, 24, 7)), notRun},
+		{"as claimed, of few and others", 11, list(seeded(1, 24, 7), seeded(2, 24, 7), seeded(3, 24, 7), seeded(4, 24, 7), seeded(5, 24, 7)), reproduced},
 		{"as claimed, of few", 11, list(scaling("istio-hash", 3, 10, 24, 7)), notRun},
 		{"only Maglev as claimed", 11, list(scaling("istio-hash", 3, 10, 400, 312), scaling("istio-hash:maglev", 3, 10, 400, 120)), depends},
 

@@ -83,7 +83,12 @@ func (e evidence) callMinutes() (sum float64) {
 	return sum
 }
 
+// once leaves out the repeats of a seed; see figures.Once.
+func (e evidence) once() evidence { return evidence{results: figures.Once(e.results)} }
+
+// moved is what the events that match did to the sessions, each drawn session once.
 func (e evidence) moved(match func(*reportv1.Event) bool) (figures.Moved, bool) {
+	e = e.once()
 	g := figures.Group{Valid: e.results}
 	if e.empty() {
 		return figures.Moved{}, false

@@ -128,9 +128,14 @@ func extremes(ranked []*figures.Group, class string) (worst, best *figures.Group
 	if worst == nil || high <= low {
 		return nil, nil, false
 	}
-	a, _ := worst.Count(class)
-	b, _ := best.Count(class)
+	a, _ := once(worst).Count(class)
+	b, _ := once(best).Count(class)
 	return worst, best, beyondChance(a, b)
+}
+
+// once is the group without the repeats of a seed, which are not independent of one another.
+func once(g *figures.Group) *figures.Group {
+	return &figures.Group{Label: g.Label, Backend: g.Backend, Scenario: g.Scenario, All: g.All, Valid: figures.Once(g.Used())}
 }
 
 // beyondChance is whether two counts differ by more than two standard errors of their difference, taking each as a
