@@ -107,9 +107,10 @@ func newRedis(d Deps) (Backend, error) {
 		IsSuccessful: func(err error) bool {
 			return !errors.Is(err, registry.ErrUnavailable)
 		},
-		// A caller that went away says nothing about Redis.
+		// A caller that went away says nothing about Redis. A dial that timed out does, though its error too is a DeadlineExceeded.
 		IsExcluded: func(err error) bool {
-			return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+			return !errors.Is(err, registry.ErrUnavailable) &&
+				(errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
 		},
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			b.metrics.circuitState(to)

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
 	"connectrpc.com/connect"
 	"github.com/jonboulle/clockwork"
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
@@ -202,6 +204,23 @@ func TestAHangingRedisCostsThreeTimeouts(t *testing.T) {
 	require.GreaterOrEqual(t, slowOnes, 3, "control: it does hang")
 	require.LessOrEqual(t, slowOnes, 5, "the circuit opens; one probe each half second")
 	_ = clients.Do(context.WithoutCancel(t.Context()), "CLIENT", "UNPAUSE").Err()
+}
+
+func TestDialsThatTimeOutOpenTheCircuit(t *testing.T) {
+	// A connection is given up before it can be there, as it is after a while to a host that drops packets.
+	dialer := net.Dialer{Timeout: time.Nanosecond}
+	_, err := dialer.DialContext(t.Context(), "tcp", "127.0.0.1:1")
+	require.ErrorIs(t, err, context.DeadlineExceeded, "control: Go's error is a context's")
+	unreachable := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1, PoolSize: 1,
+		Dialer: dialer.DialContext})
+	t.Cleanup(func() { require.NoError(t, unreachable.Close()) })
+	r := newRig(t, kind{name: backend.Redis}, 3, func(d *backend.Deps) { d.Redis = unreachable })
+	for i := range 30 {
+		res, err := r.ask(t.Context(), session.ID(fmt.Sprintf("new-%d", i)))
+		require.NoError(t, err)
+		require.True(t, res.GetRouting().GetDegraded())
+	}
+	require.Positive(t, r.metric(t, "smaran_redis_circuit_state"))
 }
 
 // metric is the value of a metric without labels.
