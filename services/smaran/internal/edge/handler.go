@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 	"github.com/jonboulle/clockwork"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -139,9 +140,11 @@ func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 	}
 }
 
-// recovered answers for a handler that panicked, and logs it. http.ErrAbortHandler goes on to the server.
+// recovered answers for a handler that panicked, and logs it. A reply that had begun is cut off instead, since its status is sent:
+// http.ErrAbortHandler goes on to the server.
 func (h *handler) recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recorder := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		defer func() {
 			cause := recover()
 			if cause == nil {
@@ -151,9 +154,12 @@ func (h *handler) recovered(next http.Handler) http.Handler {
 				panic(cause)
 			}
 			h.options.Log.ErrorContext(r.Context(), "handler panicked", "path", r.URL.Path, "panic", fmt.Sprint(cause))
+			if recorder.Status() != 0 {
+				panic(http.ErrAbortHandler)
+			}
 			wire.Problem{Status: http.StatusInternalServerError, Code: wire.CodeInternal, Detail: "an error in smaran itself; its log says more"}.Write(w)
 		}()
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(recorder, r)
 	})
 }
 

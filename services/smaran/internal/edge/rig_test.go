@@ -46,6 +46,7 @@ type settings struct {
 type server struct {
 	*podtest.Fleet
 	url     string
+	handler http.Handler
 	client  *http.Client
 	metrics *prometheus.Registry
 	// stop asks the server to stop, as SIGTERM does.
@@ -94,6 +95,7 @@ func start(t testing.TB, fleet *podtest.Fleet, edit ...func(*settings)) *server 
 		_ = httpserver.Serve(ctx, log, httpserver.Options{Name: "api", Listener: l, Handler: handler, ShutdownGrace: podtest.Wait})
 	}()
 	transport := &http.Transport{}
+	s.handler = handler
 	s.url, s.client = "http://"+l.Addr().String(), &http.Client{Transport: transport}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
