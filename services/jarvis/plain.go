@@ -64,8 +64,11 @@ func readQuestion(w http.ResponseWriter, r *http.Request) (*jarvisv1.InferReques
 		return nil, fmt.Errorf("read body: %w", err)
 	case len(body) == 0:
 		return fromQuery(query)
-	case query.Has("prompt"):
-		return nil, fmt.Errorf("%w: a prompt in the query and a body: expected one of them", ErrBadRequest)
+	}
+	for _, name := range []string{"prompt", "last_turn", "last_checksum"} {
+		if query.Has(name) {
+			return nil, fmt.Errorf("%w: %s in the query and a body: expected one of them", ErrBadRequest, name)
+		}
 	}
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != wire.ContentTypeJSON {

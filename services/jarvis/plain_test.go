@@ -98,6 +98,8 @@ func TestPlainInferenceSaysWhatIsWrong(t *testing.T) {
 		"not json":           {"POST", "", "prompt=x", []string{session.Header, a, "Content-Type", json}, 400, wire.CodeBadRequest},
 		"unknown field":      {"POST", "", `{"promt":"x"}`, []string{session.Header, a, "Content-Type", json}, 400, wire.CodeBadRequest},
 		"prompt twice":       {"POST", "?prompt=x", `{"prompt":"x"}`, []string{session.Header, a, "Content-Type", json}, 400, wire.CodeBadRequest},
+		"last turn twice":    {"POST", "?last_turn=1", `{"prompt":"x"}`, []string{session.Header, a, "Content-Type", json}, 400, wire.CodeBadRequest},
+		"checksum twice":     {"POST", "?last_checksum=1", `{"prompt":"x"}`, []string{session.Header, a, "Content-Type", json}, 400, wire.CodeBadRequest},
 		"media type":         {"POST", "", `{"prompt":"x"}`, []string{session.Header, a, "Content-Type", "text/plain"}, 415, wire.CodeUnsupportedMedia},
 		"no media type":      {"POST", "", `{"prompt":"x"}`, []string{session.Header, a}, 415, wire.CodeUnsupportedMedia},
 		"body too large":     {"POST", "", strings.Repeat("x", 1<<20+1), []string{session.Header, a, "Content-Type", json}, 413, wire.CodeBodyTooLarge},

@@ -39,8 +39,10 @@ func (h *handler) question(w http.ResponseWriter, r *http.Request) (*smaranv1.In
 	if empty {
 		return fromQuery(query)
 	}
-	if query.Has("prompt") {
-		return nil, bad(wire.CodeBadRequest, "a prompt in the query and a body", "both", "one of them", exampleQuestion)
+	for _, name := range []string{"prompt", "last_turn", "last_checksum"} {
+		if query.Has(name) {
+			return nil, bad(wire.CodeBadRequest, name+" in the query and a body", "both", "one of them", exampleQuestion)
+		}
 	}
 	return question, nil
 }

@@ -59,6 +59,8 @@ func TestProblems(t *testing.T) {
 		"fleet_query":        {request: request{method: http.MethodGet, path: wire.PathFleet + "?sessions=some"}, status: 400, code: wire.CodeBadRequest},
 		"last_turn":          {request: request{method: http.MethodGet, path: wire.PathInference + "?last_turn=-1", header: as("s")}, status: 400, code: wire.CodeBadRequest},
 		"two_prompts":        {request: request{method: http.MethodPost, path: wire.PathInference + "?prompt=a", header: asJSON("s"), body: `{"prompt":"b"}`}, status: 400, code: wire.CodeBadRequest},
+		"two_last_turns":     {request: request{method: http.MethodPost, path: wire.PathInference + "?last_turn=1", header: asJSON("s"), body: `{"prompt":"b"}`}, status: 400, code: wire.CodeBadRequest},
+		"two_last_checksums": {request: request{method: http.MethodPost, path: wire.PathInference + "?last_checksum=1", header: asJSON("s"), body: `{"prompt":"b"}`}, status: 400, code: wire.CodeBadRequest},
 		"broken_json":        {request: request{method: http.MethodPost, path: wire.PathInference, header: asJSON("s"), body: `{"prompt":`}, status: 400, code: wire.CodeBadRequest},
 		"unknown_field":      {request: request{method: http.MethodPost, path: wire.PathInference, header: asJSON("s"), body: `{"promt":"x"}`}, status: 400, code: wire.CodeBadRequest},
 		"media_type":         {request: request{method: http.MethodPost, path: wire.PathCalls, header: asJSON("s"), body: "offer"}, status: 415, code: wire.CodeUnsupportedMedia},
