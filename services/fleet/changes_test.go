@@ -89,6 +89,16 @@ func TestUnaskedDeathIsReportedWithItsLastLines(t *testing.T) {
 	require.Equal(t, []string{"double starts"}, last.GetLogLines())
 }
 
+func TestPsShowsWhyAPodDied(t *testing.T) {
+	p := up(t)
+	pid := p.status.GetPods()[0].GetPid()
+	require.NoError(t, syscall.Kill(int(pid), syscall.SIGKILL))
+	eventually(t, func() bool { return strings.Contains(p.verb(t, "ps"), "died without being asked to") }, "noticed")
+	require.Regexp(t, `(?m)died without being asked to .*\n {12}double starts$`, p.verb(t, "ps"))
+	p.verb(t, "down")
+	p.ends(t)
+}
+
 func TestScaleOutThenInEndsTheNewest(t *testing.T) {
 	h := startFleet(t, nil)
 	after, err := h.Scale(t.Context(), 6)

@@ -97,7 +97,7 @@ func show(w io.Writer, s *fleetv1.StatusResponse, load []*jarvisv1.StatusRespons
 			sessions, calls = strconv.Itoa(int(l.GetSessions())), strconv.Itoa(int(l.GetCalls()))
 		}
 		pods.AppendRow(table.Row{p.GetName(), phaseName(p.GetPhase()), dash(health[p.GetName()]), pid(p.GetPid()), p.GetAddress(),
-			p.GetRestarts(), sessions, calls, time.Since(p.GetStarted().AsTime()).Round(time.Second)})
+			p.GetRestarts(), sessions, calls, uptime(p)})
 	}
 	rest := newTable("PROCESS", "KIND", "STATE", "PID", "ADDRESS", "ADMIN", "VERSION")
 	for _, p := range s.GetProcesses() {
@@ -117,6 +117,9 @@ func show(w io.Writer, s *fleetv1.StatusResponse, load []*jarvisv1.StatusRespons
 			b.WriteByte('\n')
 		}
 		fmt.Fprintf(&b, "%s  %s\n", n.GetTime().AsTime().Local().Format(time.TimeOnly), n.GetText())
+		for _, line := range n.GetLogLines() {
+			fmt.Fprintf(&b, "            %s\n", line)
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -147,6 +150,14 @@ func pid(n int64) string {
 		return "-"
 	}
 	return strconv.FormatInt(n, 10)
+}
+
+// uptime is how long the pod's process has run; "-" for one that was never started.
+func uptime(p *fleetv1.Pod) string {
+	if p.GetStarted() == nil {
+		return "-"
+	}
+	return time.Since(p.GetStarted().AsTime()).Round(time.Second).String()
 }
 
 func dash(text string) string {
