@@ -36,7 +36,7 @@ type Config struct {
 	RingSize uint64      `help:"Minimum size of the mesh's ring." default:"1024"`
 
 	Redis    string        `help:"A redis-server (REDIS_SERVER_BIN or PATH), one embedded here, or the first that is there." enum:"auto,real,embedded" default:"auto"`
-	RedisTTL time.Duration `help:"How long Redis keeps a session that nobody asks for; 0 leaves smaran's default." default:"0"`
+	RedisTTL time.Duration `help:"How long Redis keeps a session that nobody asks for; 0 leaves the default." default:"0"`
 
 	Seed        uint64 `help:"Makes everything random repeat; 0 takes a new one each time." default:"0"`
 	WeightsMB   int    `help:"Model weights that each pod loads before it is ready, in MiB." default:"32"`

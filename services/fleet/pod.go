@@ -168,6 +168,9 @@ func (f *Fleet) podSpec(name string, p *pod) proc.Spec {
 	} {
 		settings[config.PrefixJarvis+key] = value
 	}
+	if f.cfg.RedisTTL > 0 {
+		settings[config.PrefixJarvis+"REDIS_TTL"] = f.cfg.RedisTTL.String()
+	}
 	return proc.Spec{
 		Path: f.programs.jarvis,
 		Env:  f.environ.with(settings).overridden(config.PrefixJarvis, f.cfg.Env),

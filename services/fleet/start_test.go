@@ -85,6 +85,16 @@ func TestChildrenGetTheirOwnEnvironmentOnly(t *testing.T) {
 	}
 }
 
+func TestBothSidesOfTheRegisterAgreeOnItsTTL(t *testing.T) {
+	h := startFleet(t, func(c *fleet.Config) { c.RedisTTL, c.Policy = 7*time.Minute, mesh.Maglev })
+	var pod, smaran []string
+	get(t, "http://"+h.pod(t, "jarvis-1").GetAdmin()+"/environ", &pod)
+	get(t, "http://"+h.process(t, "smaran").GetAdmin()+"/environ", &smaran)
+	require.Contains(t, pod, "JARVIS_REDIS_TTL=7m0s")
+	require.Contains(t, smaran, "SMARAN_REDIS_TTL=7m0s")
+	require.Contains(t, smaran, "SMARAN_MESH_POLICY=maglev")
+}
+
 func TestPolicyFollowsTheBackend(t *testing.T) {
 	for _, tc := range []struct {
 		backend      backend.Name

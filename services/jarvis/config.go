@@ -51,6 +51,9 @@ type Config struct {
 
 	// RedisAddr is the host:port of the register of owners; empty is none.
 	RedisAddr string `env:"REDIS_ADDR"`
+	// RedisTTL is how long a session lives there that the pod writes down again after an outage: as long as after a claim of smaran,
+	// whose variable of that name has to agree.
+	RedisTTL time.Duration `env:"REDIS_TTL" envDefault:"30m"`
 
 	SessionMode session.Policy `env:"SESSION_MODE" envDefault:"strict"`
 	LogLevel    string         `env:"LOG_LEVEL" envDefault:"info"`
@@ -75,6 +78,7 @@ func (c *Config) Validate() error {
 	want(c.MaxCalls > 0, "MAX_CALLS is %d, expected above 0", c.MaxCalls)
 	want(c.DrainTimeout >= 0, "DRAIN_TIMEOUT is %v, expected 0 or more", c.DrainTimeout)
 	want(c.Heartbeat > 0, "HEARTBEAT is %v, expected above 0", c.Heartbeat)
+	want(c.RedisTTL >= time.Second, "REDIS_TTL is %v, expected 1s or more", c.RedisTTL)
 	if c.Address != "" {
 		_, err := netip.ParseAddrPort(c.Address)
 		want(err == nil, "ADDRESS is %q, expected ip:port, such as 10.0.0.1:8080", c.Address)

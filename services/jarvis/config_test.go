@@ -8,6 +8,7 @@ import (
 
 	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/jarvis"
+	"github.com/smaran-v2/smaran/services/registry"
 	"github.com/smaran-v2/smaran/services/session"
 )
 
@@ -19,7 +20,7 @@ func TestConfigDefaults(t *testing.T) {
 		WeightsMB: 500, SliceLoad: 500 * time.Millisecond, CacheRebuildMin: 250 * time.Millisecond, CacheRebuildMax: 300 * time.Millisecond,
 		InferenceMean: 100 * time.Millisecond, InferenceSigma: 0.03,
 		MaxSessions: 1000, SessionIdle: 30 * time.Minute, ResultsPerSession: 32, MaxCalls: 200,
-		DrainTimeout: 10 * time.Second, Heartbeat: 250 * time.Millisecond,
+		DrainTimeout: 10 * time.Second, Heartbeat: 250 * time.Millisecond, RedisTTL: registry.DefaultSessionTTL,
 		SessionMode: session.Strict, LogLevel: "info", LogFormat: "text",
 	}, got)
 }
@@ -47,6 +48,7 @@ func TestConfigIsStrict(t *testing.T) {
 		"JARVIS_MAX_CALLS=0":             "MAX_CALLS is 0",
 		"JARVIS_DRAIN_TIMEOUT=-1s":       "DRAIN_TIMEOUT is -1s",
 		"JARVIS_HEARTBEAT=0s":            "HEARTBEAT is 0s",
+		"JARVIS_REDIS_TTL=1ms":           "REDIS_TTL is 1ms",
 		"JARVIS_ADDRESS=jarvis-1:8080":   "expected ip:port",
 		"JARVIS_CACHE_REBUILD_MIN=301ms": "cache rebuild",
 		"JARVIS_INFERENCE_SIGMA=2":       "sigma",

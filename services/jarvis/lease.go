@@ -2,6 +2,7 @@ package jarvis
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/jonboulle/clockwork"
 	"github.com/redis/go-redis/v9"
@@ -12,8 +13,8 @@ import (
 )
 
 // NewLease returns the pod's lease in the register of owners, to be run for as long as the pod serves. Nothing at the pod
-// depends on it. The client stays the caller's to close.
-func NewLease(p *Pod, client *redis.Client, clock clockwork.Clock, log *slog.Logger) (*registry.Lease, error) {
+// depends on it. What it writes down again after an outage lives for sessionTTL. The client stays the caller's to close.
+func NewLease(p *Pod, client *redis.Client, sessionTTL time.Duration, clock clockwork.Clock, log *slog.Logger) (*registry.Lease, error) {
 	return registry.NewLease(registry.LeaseConfig{
 		Client: client,
 		Pod:    p.identity.Name, Address: p.identity.Address, Incarnation: p.identity.Incarnation,
@@ -22,8 +23,9 @@ func NewLease(p *Pod, client *redis.Client, clock clockwork.Clock, log *slog.Log
 		Superseded: func(id session.ID, owner registry.Owner) {
 			p.Supersede(id, owner.Pod, owner.Epoch)
 		},
-		Clock: clock,
-		Log:   log,
+		SessionTTL: sessionTTL,
+		Clock:      clock,
+		Log:        log,
 	})
 }
 

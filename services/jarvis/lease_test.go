@@ -17,13 +17,16 @@ import (
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
+// recordTTL is no default of anything.
+const recordTTL = 42 * time.Minute
+
 // lease keeps b's lease in a Redis of the test's until stop is called.
 func lease(t *testing.T, b *bench, clock clockwork.Clock) (redis *miniredis.Miniredis, owners *registry.Registry, stop func()) {
 	t.Helper()
 	redis = miniredis.RunT(t)
 	client := registry.NewClient(redis.Addr(), time.Second)
 	t.Cleanup(func() { require.NoError(t, client.Close()) })
-	l, err := jarvis.NewLease(b.Pod, client, clock, slog.New(slog.DiscardHandler))
+	l, err := jarvis.NewLease(b.Pod, client, recordTTL, clock, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	b.OnState(l.Refresh)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -107,6 +110,7 @@ func TestSessionsWithAnEpochAreAssertedAgainAfterAnOutage(t *testing.T) {
 		owner, err := owners.Owner(t.Context(), "mine")
 		return err == nil && owner == want
 	}, 10*time.Second, 5*time.Millisecond)
+	require.Equal(t, recordTTL, redis.TTL("sess:mine"))
 	_, err = owners.Owner(t.Context(), "without")
 	require.ErrorIs(t, err, registry.ErrNotFound)
 

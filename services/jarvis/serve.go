@@ -37,7 +37,7 @@ func (p *Pod) serve(ctx, alive context.Context, cfg Config, s sockets, tele *tel
 	defer stop()
 
 	if cfg.RedisAddr != "" {
-		release, err := p.keepLease(serving, group, cfg.RedisAddr, tele.Log)
+		release, err := p.keepLease(serving, group, cfg, tele.Log)
 		if err != nil {
 			return errors.Join(err, p.closeSoon(ctx))
 		}
@@ -69,8 +69,11 @@ func (p *Pod) closeSoon(ctx context.Context) error {
 
 // live loads the weights, waits for an end, and drains.
 func (p *Pod) live(ctx, alive, serving context.Context, drainTimeout time.Duration) error {
-	switch err := p.Load(ctx); {
-	case err != nil && ctx.Err() != nil: // asked to stop before it was ready
+	loading, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(alive, stop)()
+	switch err := p.Load(loading); {
+	case err != nil && loading.Err() != nil: // asked to stop before it was ready
 		return nil
 	case err != nil:
 		return err
@@ -86,15 +89,15 @@ func (p *Pod) live(ctx, alive, serving context.Context, drainTimeout time.Durati
 }
 
 // keepLease has the group hold the pod's lease until ctx ends; call release after that.
-func (p *Pod) keepLease(ctx context.Context, group *errgroup.Group, redisAddr string, log *slog.Logger) (release func(), err error) {
+func (p *Pod) keepLease(ctx context.Context, group *errgroup.Group, cfg Config, log *slog.Logger) (release func(), err error) {
 	registry.LogDriver(log)
-	client := registry.NewClient(redisAddr, 0)
+	client := registry.NewClient(cfg.RedisAddr, 0)
 	release = func() {
 		if err := client.Close(); err != nil {
 			log.Debug("registry client not closed", "error", err)
 		}
 	}
-	lease, err := NewLease(p, client, clockwork.NewRealClock(), log)
+	lease, err := NewLease(p, client, cfg.RedisTTL, clockwork.NewRealClock(), log)
 	if err != nil {
 		release()
 		return nil, fmt.Errorf("lease: %w", err)
