@@ -50,8 +50,8 @@ func overScenarios(groups []*figures.Group) []*figures.Group {
 			out = append(out, all)
 		}
 		all.All = append(all.All, g.All...)
-		all.Valid = append(all.Valid, g.Valid...)
 		if g.Ranked() {
+			all.Valid = append(all.Valid, g.Used()...)
 			valid[k]++
 		}
 	}

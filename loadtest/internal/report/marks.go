@@ -24,6 +24,9 @@ func percentileText(g *figures.Group, histogram string, percentile float64) stri
 // marksOf are the sentences below a comparison that hold for these groups: what its marks mean, and what its columns do not show.
 func marksOf(groups []*figures.Group) []string {
 	var out []string
+	if n := shownRepeats(groups); n != "" {
+		out = append(out, n)
+	}
 	if slices.ContainsFunc(groups, hasExtreme) {
 		out = append(out, extremeMark+" the largest sample: under 100 are too few for p99, under 1,000 for p99.9.")
 	}
@@ -37,6 +40,29 @@ func marksOf(groups []*figures.Group) []string {
 		out = append(out, "Calls that were down when the run ended (a loss in its last 10 s is not a dropped call yet): "+strings.Join(down, ", ")+".")
 	}
 	return out
+}
+
+// shownRepeats says which repeats the figures come from where the backends have different ones that are valid.
+func shownRepeats(groups []*figures.Group) string {
+	uneven := slices.ContainsFunc(groups, func(g *figures.Group) bool { return g.Ranked() && len(g.Used()) < len(g.Valid) })
+	if uneven {
+		i := slices.IndexFunc(groups, (*figures.Group).Ranked)
+		var repeats []string
+		for _, r := range groups[i].Used() {
+			repeats = append(repeats, fmt.Sprint(max(r.GetRepeat(), 1)))
+		}
+		return "Not all repeats are valid for all backends: compared is only what is (repeat " + strings.Join(repeats, ", ") + ")."
+	}
+	runs := map[int]bool{}
+	for _, g := range groups {
+		if g.Ranked() {
+			runs[len(g.Used())] = true
+		}
+	}
+	if len(runs) > 1 {
+		return "No repeat is valid for all backends, so that their counts are sums over different numbers of runs: compare the rates."
+	}
+	return ""
 }
 
 func hasExtreme(g *figures.Group) bool {

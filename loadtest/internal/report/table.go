@@ -278,6 +278,9 @@ func groupsOf(reports []*reportv1.Report) []*figures.Group {
 		}
 		out = append(out, figures.Groups(label, r.GetResults())...)
 	}
+	for _, scenario := range scenariosOf(out) {
+		figures.Even(slices.DeleteFunc(slices.Clone(out), func(g *figures.Group) bool { return g.Scenario != scenario }))
+	}
 	if withResults > 1 {
 		order := scenariosOf(out)
 		slices.SortStableFunc(out, func(a, b *figures.Group) int {

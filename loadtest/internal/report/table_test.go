@@ -139,6 +139,25 @@ func TestTheExcessOfMovedCallsIsTakenRunByRunAndMayBeNegative(t *testing.T) {
 	p.says(t, "−7.0 −30 to +5.0") // the medians, 50 and 45, are of one run, and say +5
 }
 
+func TestOnlyRepeatsThatAllBackendsHaveAreCompared(t *testing.T) {
+	run := func(backend string, repeat uint32, valid bool, misroutes uint64) *reportv1.Result {
+		return &reportv1.Result{Backend: backend, Scenario: "x", Repeat: repeat, Valid: valid, Counts: map[string]uint64{figures.Misroutes: misroutes}}
+	}
+	r := &reportv1.Report{Results: []*reportv1.Result{
+		run("redis", 1, true, 4), run("redis", 2, true, 40), run("handoff", 1, true, 5), run("handoff", 2, false, 50),
+	}}
+	var out bytes.Buffer
+	require.NoError(t, report.Table(&out, r))
+	require.Equal(t, "4", strings.Fields(rowOf(t, out.String(), "redis"))[2], "not the 44 of both")
+	require.Contains(t, out.String(), "compared is only what is (repeat 1)")
+	render(t, r).says(t, "compared is only what is (repeat 1)")
+
+	r.Results[2].Valid, r.Results[3].Valid, r.Results[1].Valid = false, true, false
+	out.Reset()
+	require.NoError(t, report.Table(&out, r))
+	require.NotContains(t, out.String(), "different numbers", "one run each")
+}
+
 func TestAReportWithoutResults(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, report.Table(&out, &reportv1.Report{}))

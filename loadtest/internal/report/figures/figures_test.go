@@ -114,6 +114,34 @@ func TestMoved(t *testing.T) {
 	require.False(t, ok, "nothing was observed")
 }
 
+func TestEvenKeepsTheRepeatsThatAllHave(t *testing.T) {
+	repeat := func(backend string, n uint32, valid bool, dropped uint64) *reportv1.Result {
+		r := run(backend, "x", valid, dropped, 1)
+		r.Repeat = n
+		return r
+	}
+	groups := figures.Groups("", []*reportv1.Result{
+		repeat("redis", 1, true, 1), repeat("redis", 2, true, 10), repeat("redis", 3, true, 100),
+		repeat("handoff", 1, true, 2), repeat("handoff", 2, false, 20), repeat("handoff", 3, true, 200),
+		repeat("app-hash", 1, false, 7),
+	})
+	require.Equal(t, []uint32{1, 3}, figures.Even(groups))
+	for backend, want := range map[string]uint64{"redis": 101, "handoff": 202, "app-hash": 7} {
+		for _, g := range groups {
+			if g.Backend == backend {
+				n, ok := g.Count(figures.DroppedCalls)
+				require.True(t, ok)
+				require.Equal(t, want, n, backend)
+			}
+		}
+	}
+	require.Len(t, groups[0].Valid, 3, "what is valid stays so")
+
+	apart := figures.Groups("", []*reportv1.Result{repeat("redis", 1, true, 1), repeat("handoff", 2, true, 2)})
+	require.Empty(t, figures.Even(apart))
+	require.Len(t, apart[0].Used(), 1, "nothing in common, nothing left out")
+}
+
 func TestOver(t *testing.T) {
 	_, ok := figures.Over(nil)
 	require.False(t, ok)

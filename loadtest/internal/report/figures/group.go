@@ -16,6 +16,48 @@ type Group struct {
 	Backend  string
 	// All repeats, and the valid ones.
 	All, Valid []*reportv1.Result
+	// common are those of the valid repeats that the other groups of the scenario have too, where these are fewer; see Even.
+	common []*reportv1.Result
+}
+
+// Even restricts the groups of one scenario that have valid repeats to those repeats that are valid in all of them, since sums over
+// different numbers of repeats do not compare. Where no repeat is valid in all of them it leaves them as they are. It returns the
+// repeats that are left where it restricted any group, in their order.
+func Even(groups []*Group) []uint32 {
+	var shared []uint32
+	first, uneven := true, false
+	for _, g := range groups {
+		if !g.Ranked() {
+			continue
+		}
+		var own []uint32
+		for _, r := range g.Valid {
+			own = append(own, r.GetRepeat())
+		}
+		if first {
+			shared, first = own, false
+			continue
+		}
+		uneven = uneven || len(own) != len(shared) || !slices.Equal(own, shared)
+		shared = slices.DeleteFunc(shared, func(n uint32) bool { return !slices.Contains(own, n) })
+	}
+	if !uneven || len(shared) == 0 {
+		return nil
+	}
+	restricted := false
+	for _, g := range groups {
+		g.common = nil
+		for _, r := range g.Valid {
+			if slices.Contains(shared, r.GetRepeat()) {
+				g.common = append(g.common, r)
+			}
+		}
+		restricted = restricted || len(g.common) < len(g.Valid)
+	}
+	if !restricted {
+		return nil
+	}
+	return shared
 }
 
 // Groups gathers the results of a report by scenario, in the order in which they appear, and by backend within it.
@@ -70,13 +112,17 @@ func Once(results []*reportv1.Result) []*reportv1.Result {
 // Ranked is whether the group's figures may be compared with another's: at least one repeat is valid.
 func (g *Group) Ranked() bool { return len(g.Valid) > 0 }
 
-// Used is what the figures come from: the valid repeats, or all of them where none is valid, so that a failed run can
-// still be looked into.
+// Used is what the figures come from: the valid repeats, those in common with the other groups after Even, or all of them where
+// none is valid, so that a failed run can still be looked into.
 func (g *Group) Used() []*reportv1.Result {
-	if g.Ranked() {
+	switch {
+	case len(g.common) > 0:
+		return g.common
+	case g.Ranked():
 		return g.Valid
+	default:
+		return g.All
 	}
-	return g.All
 }
 
 // Count sums a count over the repeats. It is false unless every repeat counted it.
