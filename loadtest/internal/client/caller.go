@@ -78,11 +78,14 @@ func (c *Caller) place(ctx context.Context, why *need) (*placed, bool) {
 		dropped := c.cfg.Clock.AfterFunc(c.cfg.Timeouts.Dropped, func() { c.happened(tally.DroppedNoMedia) })
 		defer dropped.Stop()
 	}
+	first := c.now()
 	for attempt := 1; ; attempt++ {
+		began := c.now()
 		call, err := c.dial(ctx, why)
 		if err == nil {
 			c.cfg.Recorder.Setup(tally.Setup{
-				At: c.now(), Call: c.cfg.Call, Took: call.line.SetupTime(), Redial: why != nil, Pod: call.offered.Pod,
+				At: c.now(), Call: c.cfg.Call, Took: began - first + call.line.SetupTime(), Redial: why != nil,
+				Pod: call.offered.Pod,
 			})
 			c.setCall(call)
 			c.follow(ctx, call)

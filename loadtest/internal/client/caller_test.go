@@ -227,6 +227,18 @@ func TestAStreamThatEndsWithoutAWordIsOpenedAgainAndTheCallGoesOn(t *testing.T) 
 	})
 }
 
+func TestAStreamThatEndsShortlyBeforeItsMediaIsNoReconnect(t *testing.T) {
+	inBubble(t, (&to{}).route, nil, func(r *rig) {
+		_, err := r.fleet.Do(r.Context(), scenario.Event{Kind: scenario.KindSmaran})
+		require.NoError(r, err)
+		r.pass(100 * time.Millisecond)
+		_, err = r.fleet.Do(r.Context(), scenario.Event{Kind: scenario.KindKill, Pod: "jarvis-1"})
+		require.NoError(r, err)
+		r.pass(time.Second)
+		require.Equal(r, map[string]uint64{"renegotiations": 1}, r.saw())
+	})
+}
+
 func TestACallWithoutMediaForTenSecondsIsDroppedOnce(t *testing.T) {
 	inBubble(t, (&to{}).route, nil, func(r *rig) {
 		var back sync.Map
@@ -250,6 +262,7 @@ func TestACallWithoutMediaForTenSecondsIsDroppedOnce(t *testing.T) {
 		require.EqualValues(r, 1, saw["renegotiations"], "one, however many attempts it took")
 		require.Greater(r, saw["setup_failures"], uint64(10), "each attempt that failed")
 		require.NotEmpty(r, r.fleet.Holder(id))
+		require.Greater(r, r.setups()[1].Took, 20*time.Second, "from the first attempt")
 	})
 }
 

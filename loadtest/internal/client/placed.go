@@ -18,7 +18,7 @@ type placed struct {
 	need *need
 	// needed is closed with it.
 	needed chan struct{}
-	// stateLost and ended keep what may count only once a call.
+	// stateLost keeps what may count only once a call.
 	stateLost bool
 }
 
@@ -40,6 +40,18 @@ func (p *placed) ask(n need) {
 	if p.need == nil {
 		p.need = &n
 		close(p.needed)
+	}
+}
+
+// lost says that the call is over or about to be: its media is lost, or the caller must redial.
+func (p *placed) lost() bool {
+	select {
+	case <-p.line.Lost():
+		return true
+	case <-p.needed:
+		return true
+	default:
+		return false
 	}
 }
 

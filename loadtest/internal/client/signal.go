@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"net/url"
+	"sync"
+	"time"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
@@ -55,6 +57,8 @@ func (c *Caller) follow(ctx context.Context, call *placed) {
 // stream reads the events, and opens the stream again when it ends without a word.
 func (c *Caller) stream(ctx context.Context, call *placed) {
 	path := wire.PathCallEvents(string(c.cfg.Session))
+	count := func() {}
+	defer func() { count() }()
 	for attempt := 1; ; attempt++ {
 		events, err := c.edge.events(ctx, path)
 		if err == nil {
@@ -63,7 +67,8 @@ func (c *Caller) stream(ctx context.Context, call *placed) {
 			if over || ctx.Err() != nil {
 				return
 			}
-			c.happened(tally.SignalReconnect)
+			count()
+			count = c.reconnect(call)
 		}
 		if ctx.Err() != nil {
 			return
@@ -81,6 +86,26 @@ func (c *Caller) stream(ctx context.Context, call *placed) {
 		if !c.pause(ctx, backoff(c.cfg.Random, attempt)) {
 			return
 		}
+	}
+}
+
+// mediaGrace is how long after the end of a stream the media's own loss may be noticed: several times the usual watchdog. A pod
+// that dies takes both, and that is no reconnect.
+const mediaGrace = 500 * time.Millisecond
+
+// reconnect counts that the stream ended now, unless the media turns out to be lost as well. It does so once the grace is over, or
+// when it is called; later calls do nothing.
+func (c *Caller) reconnect(call *placed) (count func()) {
+	at := c.now()
+	once := sync.OnceFunc(func() {
+		if !call.lost() {
+			c.cfg.Recorder.Occurrence(tally.Occurrence{At: at, Call: c.cfg.Call, Class: tally.SignalReconnect})
+		}
+	})
+	timer := c.cfg.Clock.AfterFunc(mediaGrace, once)
+	return func() {
+		timer.Stop()
+		once()
 	}
 }
 

@@ -88,8 +88,9 @@ type Occurrence struct {
 
 // Setup is one call that was placed.
 type Setup struct {
-	At      time.Duration
-	Call    int
+	At   time.Duration
+	Call int
+	// Took is from the first attempt to the first packet, so that failed attempts and the waits between them count.
 	Took    time.Duration
 	Redial  bool
 	Pod     string

@@ -62,7 +62,7 @@ func (r *Recorder) Occurrence(o Occurrence) {
 	r.all.Occurrences = append(r.all.Occurrences, o)
 }
 
-// Setup adds a call that was placed.
+// Setup adds a call that was placed. The warm-up's are included: all first calls are placed in it.
 func (r *Recorder) Setup(s Setup) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
