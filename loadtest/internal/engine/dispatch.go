@@ -35,7 +35,7 @@ func newDispatcher(clock clockwork.Clock, epoch time.Time, warmup time.Duration,
 	}
 }
 
-// run returns when all actions were started, or pacing ends. What it started goes on under ctx; see work.
+// run returns when all actions were started, or pacing ends. What it started goes on under ctx; work waits for it.
 func (d *dispatcher) run(pacing, ctx context.Context, actions []plan.Action) {
 	timer := d.clock.NewTimer(time.Hour)
 	defer timer.Stop()

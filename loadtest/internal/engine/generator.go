@@ -30,7 +30,7 @@ func (r *run) generator(m measurement, from, to time.Duration) *reportv1.Generat
 		}
 	}
 	out := &reportv1.Generator{
-		CpuSeconds: m.usageAfter.cpuSeconds - m.usageBefore.cpuSeconds, MaxRssBytes: float64(m.usageAfter.rss),
+		CpuSeconds: m.usageAfter.cpuSeconds - m.usageBefore.cpuSeconds, MaxRssBytes: float64(m.usageAfter.maxRSS),
 		LagP50Ms: tally.Millis(m.lag.Quantile(0.5)), LagP99Ms: tally.Millis(m.lag.Quantile(0.99)), LagMaxMs: tally.Millis(m.lag.Max()),
 		DroppedIterations: m.dropped,
 	}

@@ -10,7 +10,8 @@ import (
 // usage is what this process has used so far.
 type usage struct {
 	cpuSeconds float64
-	rss        uint64
+	// maxRSS in bytes, of the process and so of all runs of a batch up to this one.
+	maxRSS uint64
 }
 
 // self reads this process's usage.
@@ -23,9 +24,9 @@ func self() (usage, error) {
 	if err != nil {
 		return usage{}, fmt.Errorf("own CPU time: %w", err)
 	}
-	memory, err := p.MemoryInfo()
+	memory, err := maxRSS(p)
 	if err != nil {
-		return usage{}, fmt.Errorf("own memory: %w", err)
+		return usage{}, err
 	}
-	return usage{cpuSeconds: times.User + times.System, rss: memory.RSS}, nil
+	return usage{cpuSeconds: times.User + times.System, maxRSS: memory}, nil
 }

@@ -103,6 +103,7 @@ func TestASteadyRunMeasuresNothingButInferences(t *testing.T) {
 		require.Equal(t, "400 session_missing", r.GetSettings()["no_header_answer"])
 		require.Len(t, strings.Split(r.GetSettings()[engine.SettingPods], engine.PodSeparator), 3, "where the pods started")
 		require.Zero(t, r.GetGenerator().GetLateShare())
+		require.Greater(t, r.GetGenerator().GetMaxRssBytes(), 1e6)
 		require.Equal(t, []driver.Spec{{Backend: "istio-hash", Pods: 3, Seed: 1}}, b.driver.Specs)
 	})
 }

@@ -70,7 +70,7 @@ type Progress struct {
 	Done, Total time.Duration
 }
 
-// Tolerances of a run. They are stated in docs/decisions.
+// Tolerances of a run. They are stated in docs/measurement.md.
 const (
 	// lateBy is how long after its intended time a request may leave, and still be on time: one frame of audio.
 	lateBy = 20 * time.Millisecond
