@@ -26,6 +26,16 @@ func TestCatalogHoldsTheScenariosByName(t *testing.T) {
 	}, names)
 }
 
+// A call that loses its media is only known to be dropped ten seconds later.
+func TestEveryScenarioLastsUntilADropCanBeSeen(t *testing.T) {
+	after := map[string]time.Duration{"scale-10-3": 5 * time.Second, "rollout": 12 * time.Second} // how long the event goes on
+	for _, s := range scenario.Catalog() {
+		if n := len(s.Events); n > 0 {
+			require.GreaterOrEqual(t, s.Duration, s.Events[n-1].At+after[s.Name]+11*time.Second, s.Name)
+		}
+	}
+}
+
 func TestTheDemoKillsByItsEighthSecond(t *testing.T) {
 	demo := scenario.Demo()
 	require.Equal(t, scenario.KindKill, demo.Events[0].Kind)
