@@ -14,8 +14,11 @@ type reply struct {
 	body   string
 }
 
+// NoHealthyUpstream is the whole body of the 503 for a request that no pod is there for, in Envoy's words.
+const NoHealthyUpstream = "no healthy upstream"
+
 var (
-	replyNoHost     = reply{http.StatusServiceUnavailable, "UH", "no healthy upstream"}
+	replyNoHost     = reply{http.StatusServiceUnavailable, "UH", NoHealthyUpstream}
 	replyTimeout    = reply{http.StatusGatewayTimeout, "UT", "upstream request timeout"}
 	replyNoRoute    = reply{http.StatusNotFound, "NR", ""}
 	replyUpgrade    = reply{http.StatusForbidden, "UPGRADE_FAILED", ""}

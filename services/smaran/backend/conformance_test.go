@@ -194,11 +194,7 @@ func TestNoPods(t *testing.T) {
 			err := ask()
 			var failed *core.Error
 			require.ErrorAs(t, err, &failed, name)
-			want := wire.CodeNoPods
-			if k.mesh != "" && name == "inference" {
-				want = wire.CodeUpstreamUnavailable // the mesh says so
-			}
-			require.Equal(t, want, failed.Code, name)
+			require.Equal(t, wire.CodeNoPods, failed.Code, name)
 		}
 		r.Add("jarvis-0")
 		require.Equal(t, "jarvis-0", r.podOf(t, "s"), "control: it is the pods that were missing")

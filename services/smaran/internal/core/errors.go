@@ -117,6 +117,9 @@ func classify(refused *connect.Error) (backend.Outcome, *Error) {
 
 // fromElsewhere is a failure that no pod reported: of the connection, or of the mesh.
 func fromElsewhere(refused *connect.Error) (backend.Outcome, *Error) {
+	if errors.Is(refused, errMeshHasNoPods) {
+		return backend.Outcome{Result: backend.Failed}, failed(wire.CodeNoPods, nil, "%v; try again once one is ready", errMeshHasNoPods)
+	}
 	var network *net.OpError
 	if errors.As(refused, &network) && network.Op == "dial" {
 		return backend.Outcome{Result: backend.Unreachable},

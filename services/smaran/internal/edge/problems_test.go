@@ -91,7 +91,11 @@ func TestProblems(t *testing.T) {
 		"no_pods":              {request: get, prepare: func(s *server) { s.Remove("jarvis-0") }, status: 503, code: wire.CodeNoPods},
 		"mesh_has_no_pods": {
 			request:  request{method: http.MethodGet, path: wire.PathInference, header: as("s", wire.HeaderBackend, "istio-hash")},
-			override: true, prepare: func(s *server) { s.Remove("jarvis-0") }, status: 503, code: wire.CodeUpstreamUnavailable,
+			override: true, prepare: func(s *server) { s.Remove("jarvis-0") }, status: 503, code: wire.CodeNoPods,
+		},
+		"mesh_reaches_no_pod": {
+			request:  request{method: http.MethodGet, path: wire.PathInference, header: as("s", wire.HeaderBackend, "istio-hash")},
+			override: true, prepare: func(s *server) { s.Pod("jarvis-0").Kill() }, status: 503, code: wire.CodeUpstreamUnavailable,
 		},
 		"upstream_timeout": {request: get, prepare: func(s *server) {
 			s.Pod("jarvis-0").Hang(s.T())
