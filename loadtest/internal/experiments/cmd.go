@@ -88,6 +88,9 @@ func (c *Cmd) args() []string {
 		}
 		args = append(args, "--only", strings.Join(numbers, ","))
 	}
+	if len(c.Only) == 0 || slices.Contains(c.Only, costClaim) {
+		args = append(args, c.Prices.args()...)
+	}
 	return args
 }
 

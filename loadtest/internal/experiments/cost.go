@@ -3,6 +3,7 @@ package experiments
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
@@ -24,12 +25,26 @@ type Prices struct {
 	GiBHour    float64 `name:"gib-hour-usd" default:"0.004" help:"US$ for a GiB and hour."`
 }
 
+// args are the flags that give these prices, all of them: a default may change.
+func (p Prices) args() []string {
+	amount := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+	return []string{
+		"--price-redis-usd", amount(p.Redis), "--price-pods", strconv.Itoa(p.Pods),
+		"--price-sidecar-cpu", amount(p.SidecarCPU), "--price-sidecar-gib", amount(p.SidecarGiB),
+		"--price-istiod-cpu", amount(p.IstiodCPU), "--price-istiod-gib", amount(p.IstiodGiB),
+		"--price-core-hour-usd", amount(p.CoreHour), "--price-gib-hour-usd", amount(p.GiBHour),
+	}
+}
+
 // mesh is what the sidecars and istiod cost a month.
 func (p Prices) mesh() float64 {
 	cores := float64(p.Pods)*p.SidecarCPU + p.IstiodCPU
 	gib := float64(p.Pods)*p.SidecarGiB + p.IstiodGiB
 	return hoursAMonth * (cores*p.CoreHour + gib*p.GiBHour)
 }
+
+// costClaim is the claim that the prices are for.
+const costClaim = 21
 
 // monthlyCost is claim 21.
 func monthlyCost(_ context.Context, env Env) (claims.Finding, error) {

@@ -50,7 +50,7 @@ func all() []experiment {
 		{10, oneMorePod},
 		{11, scaleTo(11, 3, 10, 0.30)},
 		{12, scaleTo(12, 3, 5, 0.40)},
-		{21, monthlyCost},
+		{costClaim, monthlyCost},
 		{22, splits},
 		{24, headerChain},
 		{26, tokenNames},

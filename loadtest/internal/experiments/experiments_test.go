@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -197,4 +198,28 @@ func find(t *testing.T, claim uint32) experiment {
 	}
 	require.Fail(t, "no experiment", "claim %d", claim)
 	return experiment{}
+}
+
+func TestTheCommandLineThatIsPrintedConductsTheSame(t *testing.T) {
+	var c, again struct {
+		Claims Cmd `cmd:""`
+	}
+	parse := func(into any, args []string) {
+		p, err := kong.New(into)
+		require.NoError(t, err)
+		_, err = p.Parse(args)
+		require.NoError(t, err)
+	}
+	parse(&c, []string{"claims", "--seed", "7", "--only", "21,9", "--price-pods", "30", "--price-core-hour-usd", "0.045"})
+	parse(&again, c.Claims.args())
+	require.Equal(t, c.Claims, again.Claims)
+	require.Equal(t, 30, again.Claims.Prices.Pods)
+}
+
+func TestPercentileOf(t *testing.T) {
+	four := []time.Duration{4, 1, 3, 2}
+	for p, want := range map[float64]time.Duration{0: 1, 0.25: 1, 0.5: 2, 0.51: 3, 0.99: 4, 1: 4} {
+		require.Equal(t, want, percentileOf(four, p), p)
+	}
+	require.Zero(t, percentileOf(nil, 0.5))
 }

@@ -120,6 +120,8 @@ func TestJudges(t *testing.T) {
 
 		{38, "even", judgeScaling(scaled(flat, []float64{1.01, 1.01, 1.02, 1.03})), reproduced},
 		{38, "uneven", judgeScaling(scaled(flat, []float64{1.04, 1.15, 1.37, 1.88})), depends},
+		{38, "half of what is added is lost", judgeScaling(scaled(flat, []float64{1.04, 1.30, 1.70, 2.20})), notReproduced},
+		{38, "picks cost thrice", judgeScaling(scaled([]time.Duration{10, 15, 20, 31}, []float64{1, 1, 1, 1})), notReproduced},
 		{38, "picks cost more than in proportion", judgeScaling(scaled([]time.Duration{10, 100, 500, 1000}, []float64{1, 1, 1, 1})), notReproduced},
 	} {
 		t.Run(fmt.Sprintf("%d %s", c.claim, c.name), func(t *testing.T) {

@@ -159,8 +159,13 @@ func manyPods(ctx context.Context, env Env) (claims.Finding, error) {
 }
 
 const (
-	// linearCapacity is how much of linear growth the capacity must keep to count as linear.
+	// linearCapacity is how much of linear growth the capacity must keep to count as linear; of less than halfCapacity, a
+	// pod that is added brings less than half of what it should.
 	linearCapacity = 0.90
+	halfCapacity   = 0.50
+	// A pick from a sorted ring costs by the logarithm of its points. From 3 to 100 pods its size hardly grows (1024 points at the
+	// least), so that a pick that costs this much more is no longer one that scales.
+	dearerPick = 3
 )
 
 // judgeScaling takes the sizes in rising order.
@@ -179,9 +184,12 @@ func judgeScaling(found []scaling) claims.Finding {
 	kept := last.capacity() / first.capacity() / growth
 	f.Figures["capacity_of_linear"] = kept
 	switch {
-	case last.pick > time.Duration(growth*float64(first.pick)):
+	case last.pick > dearerPick*first.pick:
 		f.Verdict = reportv1.Verdict_VERDICT_NOT_REPRODUCED
-		f.Note = "a pick costs more than in proportion to the pods"
+		f.Note = fmt.Sprintf("a pick at %d pods costs more than %d times that at %d", last.hosts, dearerPick, first.hosts)
+	case kept < halfCapacity:
+		f.Verdict = reportv1.Verdict_VERDICT_NOT_REPRODUCED
+		f.Note = fmt.Sprintf("uneven load leaves %s of linear capacity at %d pods (ring of 1024)", share(kept), last.hosts)
 	case kept >= linearCapacity:
 		f.Verdict = reportv1.Verdict_VERDICT_REPRODUCED
 	default:

@@ -2,6 +2,7 @@ package experiments
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -44,14 +45,14 @@ func mean(values []float64) float64 {
 	return sum / float64(len(values))
 }
 
-// percentileOf is the smallest of the durations that p (0 to 1) of them do not exceed. It sorts them in place.
+// percentileOf is the smallest of the durations that at least a share p (0 to 1) of them do not exceed. It sorts them in place.
 func percentileOf(d []time.Duration, p float64) time.Duration {
 	if len(d) == 0 {
 		return 0
 	}
 	slices.Sort(d)
-	i := int(p * float64(len(d)))
-	return d[min(i, len(d)-1)]
+	i := int(math.Ceil(p*float64(len(d)))) - 1
+	return d[min(max(i, 0), len(d)-1)]
 }
 
 // peakByMean is the load of the most loaded host by the mean, over hosts with these loads.

@@ -101,7 +101,7 @@ func forgery(ctx context.Context, env Env) (_ claims.Finding, err error) {
 	}
 	sealed, err := backend.New(backend.StatefulHeader, backend.Deps{
 		Endpoints: fixed{r.set}, Metrics: backend.NewMetrics(prometheus.NewRegistry()), Log: slog.New(slog.DiscardHandler),
-		Clock: clock, Seed: env.Seed, MeshURL: r.url, Sealer: sealer,
+		Clock: clock, Seed: env.Seed, MeshURL: r.url, MeshPolicy: mesh.StatefulByHeader, Sealer: sealer,
 	})
 	if err != nil {
 		return claims.Finding{}, err
