@@ -21,13 +21,14 @@ func percentileText(g *figures.Group, histogram string, percentile float64) stri
 	return text
 }
 
-// marksOf are the sentences below a comparison that hold for these groups: what its marks mean, and what its columns do not show.
-func marksOf(groups []*figures.Group) []string {
+// marksOf are the sentences below a comparison that hold for these groups: what its marks on these histograms mean, and
+// what its columns do not show.
+func marksOf(groups []*figures.Group, histograms ...string) []string {
 	var out []string
 	if n := shownRepeats(groups); n != "" {
 		out = append(out, n)
 	}
-	if slices.ContainsFunc(groups, hasExtreme) {
+	if slices.ContainsFunc(groups, func(g *figures.Group) bool { return hasExtreme(g, histograms) }) {
 		out = append(out, extremeMark+" the largest sample: under 100 are too few for p99, under 1,000 for p99.9.")
 	}
 	var down []string
@@ -65,8 +66,8 @@ func shownRepeats(groups []*figures.Group) string {
 	return ""
 }
 
-func hasExtreme(g *figures.Group) bool {
-	for _, h := range []string{figures.Inference, figures.InferenceWarm, figures.InferenceCold, figures.Setup, figures.Gap} {
+func hasExtreme(g *figures.Group, histograms []string) bool {
+	for _, h := range histograms {
 		for _, p := range shownPercentiles {
 			if g.Extreme(h, p.value) {
 				return true

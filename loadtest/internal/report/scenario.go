@@ -65,7 +65,7 @@ func scenarioOf(id, name string, groups []*figures.Group, ids *idSource) scenari
 		Validity:    validityOf(groups),
 		Settings:    settingsOf(groups),
 	}
-	s.Marks, s.Threshold = marksOf(groups), thresholdOf(groups)
+	s.Marks, s.Threshold = marksOf(groups, figures.Inference, figures.InferenceWarm, figures.InferenceCold, figures.Setup, figures.Gap), thresholdOf(groups)
 	s.Classes, s.Never = classesOf(groups)
 	if slices.ContainsFunc(groups, func(g *figures.Group) bool { return len(g.Used()) > 1 }) {
 		s.Repeats = "Counts are summed over the valid repeats. Percentiles are the median of each repeat's own, with the lowest and the " +

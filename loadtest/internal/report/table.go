@@ -190,7 +190,7 @@ func writeLegend(out *strings.Builder, groups []*figures.Group) {
 	if slices.ContainsFunc(groups, func(g *figures.Group) bool { return len(g.Used()) > 1 }) {
 		out.WriteString("Counts are summed over the valid repeats; percentiles are the median of each repeat's own; the gap is the worst of all.\n")
 	}
-	for _, mark := range marksOf(groups) {
+	for _, mark := range marksOf(groups, figures.Inference, figures.Setup) {
 		out.WriteString(mark + "\n")
 	}
 	for _, g := range groups {
