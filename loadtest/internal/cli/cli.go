@@ -46,10 +46,13 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.DefaultEnvars("LOADTEST"),
+		kong.DefaultEnvars(envPrefix),
 	)
 	if err != nil {
 		return fmt.Errorf("command line: %w", err)
+	}
+	if err := checkEnvironment(parser.Model, os.Environ()); err != nil {
+		return err
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}

@@ -94,6 +94,12 @@ func TestTheEnvironmentSetsFlags(t *testing.T) {
 	require.ErrorContains(t, err, "--calls 0")
 }
 
+func TestAMisspeltVariableIsRefused(t *testing.T) {
+	t.Setenv("LOADTEST_CALS", "3")
+	_, err := try(t, "run", "--calls", "0")
+	require.ErrorContains(t, err, "LOADTEST_CALS")
+}
+
 // TestAFleetThatDoesNotStartFailsTheRun also shows that a report of nothing is not written.
 func TestAFleetThatDoesNotStartFailsTheRun(t *testing.T) {
 	dir := t.TempDir()
