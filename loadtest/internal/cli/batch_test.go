@@ -12,6 +12,7 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/client"
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
+	"github.com/smaran-v2/smaran/loadtest/internal/runinfo"
 	"github.com/smaran-v2/smaran/loadtest/internal/threshold"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
@@ -56,8 +57,8 @@ func TestCompareInterleavesBackends(t *testing.T) {
 		"steady redis 1", "steady app-hash 1", "kill redis 1", "kill app-hash 1",
 		"steady redis 2", "steady app-hash 2", "kill redis 2", "kill app-hash 2",
 	}, order)
-	// Ten seconds of steady and fourteen of kill, and for each of the four runs of both a warm-up and a fleet's coming and going.
-	require.Equal(t, 4*(10+3+4+14+3+4)*time.Second, estimate(specs))
+	// Ten seconds of steady and fifteen of kill, and for each of the four runs of both a warm-up and a fleet's coming and going.
+	require.Equal(t, 4*(10+3+4+15+3+4)*time.Second, estimate(specs))
 }
 
 func TestCompareTakesBothPoliciesOfTheMesh(t *testing.T) {
@@ -127,7 +128,7 @@ func TestAnInterruptEndsTheBatchAndKeepsWhatThereIs(t *testing.T) {
 func TestCompareGoesOnWhereItWasInterrupted(t *testing.T) {
 	first := compareFlags()
 	c := &cells{dir: t.TempDir()}
-	require.NoError(t, c.create(first, &reportv1.Run{Id: "compare-1", Seed: 9}))
+	require.NoError(t, c.create(first, &reportv1.Run{Id: "compare-1", Seed: 9, Versions: runinfo.Versions()}))
 	specs, err := first.specs()
 	require.NoError(t, err)
 	for _, s := range specs[:3] {
@@ -153,6 +154,14 @@ func TestCompareGoesOnWhereItWasInterrupted(t *testing.T) {
 	last := good(specs[7])
 	sorted := inOrder(specs, []*reportv1.Result{last, had[2], had[0]})
 	require.Equal(t, []*reportv1.Result{had[0], had[2], last}, sorted)
+}
+
+func TestAnotherBuildDoesNotGoOn(t *testing.T) {
+	c := &cells{dir: t.TempDir()}
+	require.NoError(t, c.create(compareFlags(), &reportv1.Run{Versions: map[string]string{runinfo.Program: "an older one"}}))
+	_, _, err := (&compareCmd{Resume: c.dir}).open(t.Context(), &app{})
+	require.ErrorIs(t, err, errResume)
+	require.ErrorContains(t, err, "an older one")
 }
 
 func TestABrokenCellIsAnErrorAndNotARunLess(t *testing.T) {

@@ -9,10 +9,12 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
+	"github.com/smaran-v2/smaran/loadtest/internal/runinfo"
 	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
 	"github.com/smaran-v2/smaran/loadtest/internal/stats"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
+	"github.com/smaran-v2/smaran/services/version"
 )
 
 type compareCmd struct {
@@ -116,6 +118,9 @@ func (c *compareCmd) open(ctx context.Context, a *app) (*reportv1.Report, *cells
 		run := &reportv1.Run{}
 		if err := cells.load(c, run); err != nil {
 			return nil, nil, err
+		}
+		if then, now := run.GetVersions()[runinfo.Program], version.String(); then != now {
+			return nil, nil, fmt.Errorf("%w: %s was begun by build %s, this is %s: their runs do not compare; begin a new one", errResume, cells.dir, then, now)
 		}
 		return &reportv1.Report{SchemaVersion: report.SchemaVersion, Run: run}, cells, nil
 	}

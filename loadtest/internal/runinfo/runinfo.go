@@ -67,9 +67,12 @@ func Machine(ctx context.Context) (*reportv1.Machine, error) {
 	return out, nil
 }
 
+// Program is the key of this program's own revision in Versions.
+const Program = "smaran"
+
 // Versions of this program and of what it is built from.
 func Versions() map[string]string {
-	out := map[string]string{"smaran": version.String(), "go": runtime.Version()}
+	out := map[string]string{Program: version.String(), "go": runtime.Version()}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {
 			if strings.HasPrefix(m.Path, "github.com/pion/webrtc/") {
