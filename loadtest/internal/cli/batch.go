@@ -23,7 +23,7 @@ type runner interface {
 type batch struct {
 	runner   runner
 	progress progress
-	// each, optional, is given every result as it comes.
+	// each, optional, is given every result as it comes, except one that an interrupt cut short, which is to be made again.
 	each func(engine.Spec, *reportv1.Result) error
 	// histograms, optional, is given those of every run in full.
 	histograms func(engine.Spec, map[string]tally.Histogram)
@@ -47,7 +47,7 @@ func (b *batch) run(ctx context.Context, specs []engine.Spec) ([]*reportv1.Resul
 		b.progress.end(result, err)
 		if result != nil {
 			out = append(out, result)
-			if b.each != nil {
+			if b.each != nil && !errors.Is(err, engine.ErrInterrupted) {
 				if err := b.each(s, result); err != nil {
 					return out, err
 				}

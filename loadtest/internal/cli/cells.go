@@ -54,23 +54,9 @@ func (c *cells) load(flags *compareCmd, run *reportv1.Run) error {
 	return c.getProto(headerFile, run)
 }
 
-// save keeps one result.
+// save keeps one result. One that is invalid stays: it would be no better for being left out.
 func (c *cells) save(s engine.Spec, r *reportv1.Result) error {
-	if !complete(r) {
-		return nil
-	}
 	return c.putProto(cellName(s.Scenario.Name, s.Backend, s.Repeat), r)
-}
-
-// complete is false for a result that an interrupt cut short, which is made again. One that is invalid for another reason stays: it
-// would be no better for being left out.
-func complete(r *reportv1.Result) bool {
-	for _, why := range r.GetInvalidReasons() {
-		if strings.HasPrefix(why, engine.ErrInterrupted.Error()) {
-			return false
-		}
-	}
-	return true
 }
 
 // split gives the results that are there, and the runs that are missing.
