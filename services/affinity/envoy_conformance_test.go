@@ -245,7 +245,7 @@ func hashPolicyCases(hosts []affinity.Host) []pickCase {
 		{"policy-header-and-cookie", []object{byHeader(sessionHeader), byCookie(cookieName)}, pair(false, asCookie)},
 		{"policy-terminal-header-or-cookie", []object{terminal(byHeader(sessionHeader)), byCookie(cookieName)}, pair(true, asCookie)},
 		{"policy-cookie", []object{byCookie(cookieName)}, func(rng *rand.Rand) (http.Header, uint64) {
-			header := http.Header{"cookie": {"x" + cookieName + "=no; " + cookieName + "=" + word(rng) + "; " + cookieName + "=late"}}
+			header := http.Header{"Cookie": {"x" + cookieName + "=no; " + cookieName + "=" + word(rng) + "; " + cookieName + "=late"}}
 			return header, affinity.HashCookie(affinity.CookieValue(header["Cookie"], cookieName))
 		}},
 	}

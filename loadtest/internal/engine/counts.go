@@ -14,7 +14,7 @@ func (r *run) counts(m measurement, account moves.Account, from, to time.Duratio
 	if !r.plan.Load.Headerless {
 		out[figures.SetupFailures] = tally.SetupFailures(m.records, to)
 	}
-	out[tally.ScatteredSessions] = account.Scattered
+	out[figures.ScatteredSessions] = account.Scattered
 	var observed, moved uint64
 	mispredicted := account.Mispredicted
 	for _, s := range account.Steps {

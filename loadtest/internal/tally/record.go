@@ -41,11 +41,8 @@ const (
 	Forward Class = figures.Forwards
 )
 
-// Names of report.v1 counts that package figures does not show by themselves.
-const (
-	FirstLoads        = "first_loads"
-	ScatteredSessions = "scattered_sessions"
-)
+// FirstLoads is the report.v1 count of inferences that no backend could have served warm. Package figures does not show it.
+const FirstLoads = "first_loads"
 
 // State is what an inference found at its pod.
 type State uint8

@@ -95,7 +95,7 @@ var counts = [...]string{
 	figures.DroppedCalls, figures.Unspoken, figures.Forwards, figures.MediaInterruptions, figures.SignalReconnects,
 	figures.Renegotiations, figures.Migrations, figures.SetupFailures, figures.Misroutes, figures.StateLost,
 	figures.ColdStarts, figures.MovedSessions, figures.Mispredicted, figures.RequestsFailed, figures.GapsOver60ms,
-	figures.GapsOver1s, tally.FirstLoads, tally.ScatteredSessions,
+	figures.GapsOver1s, tally.FirstLoads, figures.ScatteredSessions,
 	figures.MisroutedRequests, figures.CallsDownAtEnd,
 	string(tally.DroppedNoMedia), string(tally.DroppedStateLost),
 }
