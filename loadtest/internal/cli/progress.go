@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
 	"github.com/smaran-v2/smaran/loadtest/internal/threshold"

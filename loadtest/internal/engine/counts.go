@@ -3,8 +3,8 @@ package engine
 import (
 	"time"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/moves"
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
 )
 

@@ -5,9 +5,9 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/moves"
 	"github.com/smaran-v2/smaran/loadtest/internal/peer"
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"

@@ -5,7 +5,7 @@ import (
 	"html/template"
 	"slices"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 )
 
 // cell is one figure of a table.

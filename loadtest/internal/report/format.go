@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 )
 
 // absent stands for what was not measured.

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 )
 
 // extremeMark stands behind a percentile that is just the largest sample.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/report/chart"
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/threshold"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )

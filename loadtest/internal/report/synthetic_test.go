@@ -14,8 +14,8 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 	"github.com/smaran-v2/smaran/services/affinity"
 )

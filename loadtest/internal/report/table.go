@@ -9,7 +9,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 

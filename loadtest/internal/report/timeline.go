@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"html/template"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/report/chart"
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 

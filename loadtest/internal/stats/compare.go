@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/threshold"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )

@@ -3,7 +3,7 @@ package tally
 import (
 	"time"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 )
 
 // Classes lists every class that is counted, so that what never happened is 0 and not left out. Migration and Forward are not

@@ -3,7 +3,7 @@ package tally
 import (
 	"time"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 )
 
 // Class is a disconnect class, as counted in report.v1 under the same name.

@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 )
 
 // Recorder takes what the callers of one worker see. It is safe for concurrent use.

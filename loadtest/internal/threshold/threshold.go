@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/report/figures"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
