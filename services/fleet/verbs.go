@@ -173,5 +173,8 @@ func describe(e *fleetv1.Endpoints) string {
 	for i, p := range e.GetEndpoints() {
 		names[i] = p.GetPod()
 	}
+	if len(names) == 0 {
+		names = []string{"no pods"}
+	}
 	return fmt.Sprintf("endpoints version %d: %s", e.GetVersion(), strings.Join(names, " "))
 }
