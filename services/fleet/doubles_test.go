@@ -20,8 +20,8 @@ import (
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
 	"github.com/smaran-v2/smaran/services/fleet"
-	"github.com/smaran-v2/smaran/services/internal/run"
 	"github.com/smaran-v2/smaran/services/mesh"
+	"github.com/smaran-v2/smaran/services/run"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 

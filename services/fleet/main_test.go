@@ -7,7 +7,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/smaran-v2/smaran/services/internal/run"
+	"github.com/smaran-v2/smaran/services/run"
 )
 
 // This test binary is also every program of the fleet, under the names that newBinDir links to it.

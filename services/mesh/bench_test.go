@@ -25,10 +25,10 @@ import (
 
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
-	"github.com/smaran-v2/smaran/services/internal/run"
 	"github.com/smaran-v2/smaran/services/internal/testreal"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/mesh/envoyconfig"
+	"github.com/smaran-v2/smaran/services/run"
 	"github.com/smaran-v2/smaran/services/session"
 )
 

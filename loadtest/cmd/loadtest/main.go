@@ -2,9 +2,16 @@
 package main
 
 import (
-	"os"
+	"context"
+	"io"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/cli"
+	"github.com/smaran-v2/smaran/services/run"
 )
 
-func main() { os.Exit(cli.Main()) }
+func main() {
+	// kong reads the environment itself.
+	run.Main(func(ctx context.Context, args, _ []string, stdout, stderr io.Writer) error {
+		return cli.Run(ctx, args, stdout, stderr)
+	})
+}

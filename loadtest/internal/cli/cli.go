@@ -2,14 +2,10 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -86,21 +82,3 @@ func (e exitError) ExitCode() int { return e.code }
 
 // interruptedCode is what shells give a program that SIGINT ended: 128 + 2.
 const interruptedCode = 130
-
-// Main runs the program and returns its exit code. The first SIGINT or SIGTERM ends the run in an orderly way; a second one
-// ends the program at once.
-func Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	defer context.AfterFunc(ctx, stop)()
-	err := Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	if err == nil {
-		return 0
-	}
-	fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
-	var exit exitError
-	if errors.As(err, &exit) {
-		return exit.code
-	}
-	return 1
-}

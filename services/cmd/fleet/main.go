@@ -3,7 +3,7 @@ package main
 
 import (
 	"github.com/smaran-v2/smaran/services/fleet"
-	"github.com/smaran-v2/smaran/services/internal/run"
+	"github.com/smaran-v2/smaran/services/run"
 )
 
 func main() { run.Main(fleet.Run) }

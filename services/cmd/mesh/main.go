@@ -2,8 +2,8 @@
 package main
 
 import (
-	"github.com/smaran-v2/smaran/services/internal/run"
 	"github.com/smaran-v2/smaran/services/mesh"
+	"github.com/smaran-v2/smaran/services/run"
 )
 
 func main() { run.Main(mesh.Run) }

@@ -2,7 +2,7 @@
 package main
 
 import (
-	"github.com/smaran-v2/smaran/services/internal/run"
+	"github.com/smaran-v2/smaran/services/run"
 	"github.com/smaran-v2/smaran/services/smaran"
 )
 

@@ -17,7 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
-	"github.com/smaran-v2/smaran/services/internal/run"
+	"github.com/smaran-v2/smaran/services/run"
 )
 
 const patience = 10 * time.Second

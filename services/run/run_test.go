@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/smaran-v2/smaran/services/internal/run"
+	"github.com/smaran-v2/smaran/services/run"
 )
 
 const childVariable = "RUN_TEST_CHILD"
