@@ -74,8 +74,6 @@ type Progress struct {
 const (
 	// lateBy is how long after its intended time a request may leave, and still be on time: one frame of audio.
 	lateBy = 20 * time.Millisecond
-	// maxLateShare of late requests makes a run invalid.
-	maxLateShare = 0.05
 	// perCaller bounds a caller's unanswered requests. A request that is due beyond it is dropped and counted.
 	perCaller = 16
 	// settleMargin is how long an endpoint change may take to reach every process.

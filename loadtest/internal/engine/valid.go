@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 
@@ -23,9 +24,9 @@ func (r *run) invalid(m measurement, out *reportv1.Result) []string {
 	if !r.plan.Load.Headerless && !m.cameUp() && !m.interrupted {
 		add("no call came up")
 	}
-	if share := out.GetGenerator().GetLateShare(); share > maxLateShare {
+	if share := out.GetGenerator().GetLateShare(); share > figures.MaxLateShare {
 		add("%.1f%% of the requests left more than %v late (allowed: %.0f%%): the generator fell behind; lower --rate or --calls",
-			100*share, lateBy, 100*maxLateShare)
+			100*share, lateBy, 100*figures.MaxLateShare)
 	}
 	if m.mediaLag.P99 > lateBy {
 		add("1%% of the callers' media left more than %v late (allowed: %v): the generator fell behind, and gaps may be its own", m.mediaLag.P99, lateBy)
@@ -34,7 +35,7 @@ func (r *run) invalid(m measurement, out *reportv1.Result) []string {
 		add("some of the callers' media left %v late, longer than the gap that counts as an interruption (%v): the generator stalled, and gaps may be its own",
 			m.mediaLag.Max, r.spec.GapThreshold)
 	}
-	if planned := uint64(r.plan.Requests()); !m.interrupted && m.dropped > 0 && float64(m.dropped) > maxLateShare*float64(planned) {
+	if planned := uint64(r.plan.Requests()); !m.interrupted && m.dropped > 0 && float64(m.dropped) > figures.MaxLateShare*float64(planned) {
 		add("%d of %d requests were not sent because their callers had %d unanswered", m.dropped, planned, perCaller)
 	}
 	if m.usageErr != nil {

@@ -106,6 +106,9 @@ func Over(values []float64) (Range, bool) {
 	return Range{Median: mid, Low: s[0], High: s[len(s)-1], Runs: len(s)}, true
 }
 
+// MaxLateShare of requests that left late (report.v1, Generator.late_share), 0 to 1, makes a run invalid when it is exceeded.
+const MaxLateShare = 0.05
+
 // backendOrder is the order in which backends are shown: from the negative control to what the story ended with.
 var backendOrder = [...]string{
 	"roundrobin", "redis-plain", "redis", "app-hash", "istio-hash", "stateful-header", "stateful-cookie", "handoff",

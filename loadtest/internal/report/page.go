@@ -147,8 +147,8 @@ func tilesOf(groups []*figures.Group, rows []*reportv1.Claim) []tile {
 		if lateness, ok := figures.Over(late); ok {
 			used, _ := figures.Over(cores)
 			out = append(out, tile{
-				Label: "Late sends, at worst", Value: percent(lateness.High), Bad: lateness.High > lateLimit,
-				Detail: fmt.Sprintf("of the requests of a run; over %s it would not be valid. Generator: at most %.2f cores", percent(lateLimit), used.High),
+				Label: "Late sends, at worst", Value: percent(lateness.High), Bad: lateness.High > figures.MaxLateShare,
+				Detail: fmt.Sprintf("of the requests of a run; over %s it would not be valid. Generator: at most %.2f cores", percent(figures.MaxLateShare), used.High),
 			})
 		}
 		var minutes float64
@@ -168,6 +168,3 @@ func tilesOf(groups []*figures.Group, rows []*reportv1.Claim) []tile {
 		Detail: "each with its figure; the others say what answers them",
 	})
 }
-
-// lateLimit is the share of late sends beyond which a run is not valid (report.v1, Generator.late_share).
-const lateLimit = 0.05

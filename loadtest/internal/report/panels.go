@@ -58,16 +58,13 @@ func gapsOf(groups []*figures.Group, ids *idSource) []panelView {
 	return out
 }
 
-// gapExcess is the figure that a threshold on the excess of moved calls judges, so that both are the same.
-const gapExcess = "gap_moved_excess_p99_ms"
-
 func gapFigures() []figure {
 	count60 := countFigure("Over 60 ms", figures.GapsOver60ms, "")
 	interruptions := countFigure("Media interruptions", figures.MediaInterruptions, "Gaps over the threshold")
 	count1s := countFigure("Over 1 s", figures.GapsOver1s, "")
 	excess := figure{head{"Excess of moved calls, p99", "ms", "p99 of the calls that moved above that of the calls that did not, in the same run"},
 		func(g *figures.Group) (float64, string, string, bool) {
-			r, ok := g.Over(func(r *reportv1.Result) (float64, bool) { return threshold.Value(r, gapExcess) })
+			r, ok := g.Over(func(r *reportv1.Result) (float64, bool) { return threshold.Value(r, threshold.GapMovedExcess) })
 			sub := ""
 			if r.Runs > 1 && r.Low != r.High {
 				sub = signed(r.Low) + " to " + signed(r.High)

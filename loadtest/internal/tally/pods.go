@@ -30,7 +30,7 @@ func PodLoads(r Records, from, to time.Duration) []*reportv1.PodLoad {
 		sessions[i.Pod][i.Call] = true
 	}
 	for _, s := range r.Setups {
-		load(s.Pod, s.Address).CallsPlaced++
+		load(s.Pod, "").CallsPlaced++ // an answer to an offer does not carry the address
 	}
 	out := make([]*reportv1.PodLoad, 0, len(byPod))
 	for pod, l := range byPod {

@@ -24,9 +24,9 @@ const (
 	Migration Class = figures.Migrations
 	// DroppedNoMedia: no media for ten seconds, at most once a placed call. It can only be seen of losses more than ten seconds
 	// before the end; see downAtEnd.
-	DroppedNoMedia Class = "dropped_no_media"
+	DroppedNoMedia Class = figures.DroppedNoMedia
 	// DroppedStateLost: the call's conversation was lost, at most once a placed call.
-	DroppedStateLost Class = "dropped_state_lost"
+	DroppedStateLost Class = figures.DroppedStateLost
 	// SetupFailure: one attempt to place a call failed.
 	SetupFailure Class = figures.SetupFailures
 	// StateLost: an answer did not continue the conversation that its request named. Answers to requests that were sent before
@@ -88,10 +88,9 @@ type Setup struct {
 	At   time.Duration
 	Call int
 	// Took is from the first attempt to the first packet, so that failed attempts and the waits between them count.
-	Took    time.Duration
-	Redial  bool
-	Pod     string
-	Address string
+	Took   time.Duration
+	Redial bool
+	Pod    string
 }
 
 // Gap is a time without RTP of the agent between two packets of one caller.

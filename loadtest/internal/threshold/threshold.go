@@ -100,8 +100,8 @@ var counts = [...]string{
 	string(tally.DroppedNoMedia), string(tally.DroppedStateLost),
 }
 
-// gapMovedExcess is what moving added to the media gap: the p99 of the calls that moved minus the p99 of those that did not.
-const gapMovedExcess = "gap_moved_excess_p99_ms"
+// GapMovedExcess is what moving added to the media gap: the p99 of the calls that moved minus the p99 of those that did not.
+const GapMovedExcess = "gap_moved_excess_p99_ms"
 
 type percentile struct {
 	name      string
@@ -133,7 +133,7 @@ func Names() []string {
 	for _, p := range percentiles() {
 		out = append(out, p.name)
 	}
-	return append(out, gapMovedExcess)
+	return append(out, GapMovedExcess)
 }
 
 // Value is a result's figure of that name, and whether it has samples.
@@ -142,7 +142,7 @@ func Value(r *reportv1.Result, name string) (float64, bool) {
 		n, ok := figures.Count(r, name)
 		return float64(n), ok
 	}
-	if name == gapMovedExcess {
+	if name == GapMovedExcess {
 		moved, okMoved := figures.Percentile(r, figures.GapMoved, 99)
 		unmoved, okUnmoved := figures.Percentile(r, figures.GapUnmoved, 99)
 		return moved - unmoved, okMoved && okUnmoved
