@@ -42,6 +42,7 @@ func good(s engine.Spec) *reportv1.Result {
 func compareFlags() *compareCmd {
 	c := &compareCmd{Backend: []string{"redis", "app-hash"}, Scenario: []string{"steady", "kill"}, Repeat: 2, Baseline: "app-hash"}
 	c.Calls, c.Rate, c.Warmup, c.Seed, c.OnMisroute = 4, 4, 3*time.Second, 9, client.Redial
+	c.Driver = localDriver
 	return c
 }
 

@@ -31,7 +31,7 @@ func (c *compareCmd) Validate() error {
 	if c.Repeat < 1 {
 		return fmt.Errorf("%w: --repeat %d: want at least 1", errUsage, c.Repeat)
 	}
-	_, err := scenario.Find(c.Scenario)
+	_, err := scenario.Find(c.Scenario, c.pace())
 	return errors.Join(c.loadFlags.Validate(), checkBackends(append(slices.Clone(c.Backend), c.Baseline)), err)
 }
 
@@ -48,7 +48,7 @@ func (c *compareCmd) backends() []string {
 // specs are all runs, interleaved: every backend meets a scenario before any meets it again, so that what drifts on the machine
 // drifts for all.
 func (c *compareCmd) specs() ([]engine.Spec, error) {
-	scenarios, err := scenario.Find(c.Scenario)
+	scenarios, err := scenario.Find(c.Scenario, c.pace())
 	if err != nil {
 		return nil, err
 	}

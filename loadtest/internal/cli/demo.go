@@ -34,7 +34,7 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	}
 	var specs []engine.Spec
 	for _, name := range backends {
-		specs = append(specs, c.spec(name, scenario.Demo(), 1))
+		specs = append(specs, c.spec(name, scenario.Demo(c.pace()), 1))
 	}
 	results, runErr := b.run(ctx, specs)
 	if len(results) == 0 {

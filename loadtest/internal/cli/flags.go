@@ -16,6 +16,9 @@ import (
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
 
+// Where fleets run, as --driver has it.
+const localDriver = "local"
+
 // errUsage is returned for flags that parse and make no sense.
 var errUsage = errors.New("usage")
 
@@ -68,6 +71,11 @@ func (f *loadFlags) spec(backend string, s scenario.Scenario, repeat int) engine
 		Load:       plan.Load{Calls: f.Calls, Rate: f.Rate, CallRate: f.CallRate, Warmup: f.Warmup, Seed: f.Seed},
 		OnMisroute: f.OnMisroute, GapThreshold: f.GapThreshold, Watchdog: f.Watchdog, Mesh: f.Mesh, Redis: f.Redis,
 	}
+}
+
+// pace is that of the place that --driver names.
+func (f *loadFlags) pace() scenario.Pace {
+	return map[string]scenario.Pace{localDriver: scenario.Local()}[f.Driver]
 }
 
 // driver is the one that --driver names.

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 )
@@ -25,7 +26,7 @@ func (r *run) settings(m measurement) map[string]string {
 		"watchdog":         r.spec.Watchdog.String(),
 		"send_times":       "one a period of each call, moved by up to a quarter of the period",
 		"late_by":          lateBy.String(),
-		"settle_margin":    settleMargin.String(),
+		"settle_margin":    r.settleMargin().String(),
 		"media_lag_p99":    m.mediaLag.P99.String(),
 		"media_lag_max":    m.mediaLag.Max.String(),
 		SettingPods:        podAddresses(r.before),
@@ -36,6 +37,14 @@ func (r *run) settings(m measurement) map[string]string {
 		}
 	}
 	return out
+}
+
+// settleMargin is how long an endpoint change may take to reach every process.
+func (r *run) settleMargin() time.Duration {
+	if d := r.before.GetSettleMargin(); d != nil {
+		return d.AsDuration()
+	}
+	return settleMargin
 }
 
 // podAddresses are those of the endpoints as they are now.

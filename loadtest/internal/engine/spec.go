@@ -76,10 +76,10 @@ const (
 	lateBy = 20 * time.Millisecond
 	// perCaller bounds a caller's unanswered requests. A request that is due beyond it is dropped and counted.
 	perCaller = 16
-	// settleMargin is how long an endpoint change may take to reach every process.
+	// settleMargin is how long an endpoint change may take to reach every process, where the fleet does not say.
 	settleMargin = 500 * time.Millisecond
 	// answerGrace is how long the last requests may take once the run is over.
 	answerGrace = 5 * time.Second
 	// downTime bounds taking the fleet down.
-	downTime = 20 * time.Second
+	downTime = time.Minute
 )
