@@ -1,0 +1,48 @@
+# One file for every program of ours: docker build --build-arg SERVICE=smaran|jarvis|loadtest .
+# (scripts/images builds all of them, with the version, and checks their size).
+#
+# No BuildKit syntax, so that every builder works. To cross-compile with the classic builder: --build-arg TARGETARCH=arm64.
+ARG SERVICE
+# Written by scripts/pins from deploy/images.env.
+ARG GO_IMAGE=golang:1.26
+ARG BASE_IMAGE=gcr.io/distroless/static-debian12:nonroot
+
+FROM ${GO_IMAGE} AS services
+ENV GOWORK=off CGO_ENABLED=0
+WORKDIR /src
+# First what the modules need, so that a change of code downloads nothing. Each replaces its siblings by ../.
+COPY proto/go.mod proto/go.sum proto/
+COPY services/go.mod services/go.sum services/
+COPY loadtest/go.mod loadtest/go.sum loadtest/
+RUN cd services && go mod download && cd ../loadtest && go mod download
+
+COPY proto proto
+COPY services services
+# The context has no .git to ask; empty is "unknown".
+ARG VERSION
+# BuildKit sets it; empty is the builder's own.
+ARG TARGETARCH
+ENV GOARCH=${TARGETARCH} LDFLAGS="-s -w -X github.com/smaran-v2/smaran/services/version.Revision=${VERSION}"
+RUN cd services && go build -trimpath -ldflags "${LDFLAGS}" -o /out/ ./cmd/smaran ./cmd/jarvis
+
+FROM services AS generator
+COPY loadtest loadtest
+RUN cd loadtest && go build -trimpath -ldflags "${LDFLAGS}" -o /out/ ./cmd/loadtest
+
+FROM ${BASE_IMAGE} AS smaran
+COPY --from=services /out/smaran /smaran
+EXPOSE 8080 9090
+ENTRYPOINT ["/smaran"]
+
+FROM ${BASE_IMAGE} AS jarvis
+COPY --from=services /out/jarvis /jarvis
+EXPOSE 8080 9090 40000/udp
+ENTRYPOINT ["/jarvis"]
+
+FROM ${BASE_IMAGE} AS loadtest
+COPY --from=generator /out/loadtest /loadtest
+ENTRYPOINT ["/loadtest"]
+
+FROM ${SERVICE}
+# By number: Kubernetes' runAsNonRoot can't tell who a name is.
+USER 65532:65532
