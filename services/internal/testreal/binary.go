@@ -1,7 +1,8 @@
 // Package testreal lets tests use real programs: it finds them, starts them on loopback, waits until they serve and
-// ends them with the test. It is for tests only and keeps no state of its own.
+// ends them with the test. Where a program is missing and a Docker engine is there, it runs in a container of its pinned image. It is
+// for tests only and keeps no state of its own.
 //
-// Where a program is missing the test is skipped with a line that starts with SKIP-REASON and says how to get it. Under CI=true
+// Where neither is there the test is skipped with a line that starts with SKIP-REASON and says how to get the program. Under CI=true
 // the same line fails the test, so that a build that lost a program does not pass by skipping.
 package testreal
 

@@ -15,24 +15,18 @@ import (
 type Envoy struct {
 	// AdminAddr is the admin interface's "ip:port".
 	AdminAddr string
-	// PID is its process, for measurements of what it costs.
+	// PID is its process, for measurements of what it costs. In a container it is the engine's machine that knows it.
 	PID int
 }
 
 // StartEnvoy starts an Envoy with one worker from a bootstrap in YAML or JSON, and returns once it is ready. The admin
 // interface is added to the bootstrap, on a free port of 127.0.0.1. Give listeners port 0 as well and ask Listener
-// where they are. Envoy ends with the test.
+// where they are. Files that the bootstrap names are in t.TempDir(). Envoy ends with the test.
 func StartEnvoy(t testing.TB, bootstrapYAML string) *Envoy {
 	t.Helper()
-	path := Binary(t, envoyName)
-	dir := t.TempDir()
-	bootstrap := filepath.Join(dir, "bootstrap.yaml")
-	if err := os.WriteFile(bootstrap, []byte(bootstrapYAML), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	adminPath := filepath.Join(dir, "admin")
-	p := start(t, envoyName, path,
-		"--config-path", bootstrap,
+	adminPath := filepath.Join(t.TempDir(), "admin")
+	p := runEnvoy(t,
+		"--config-path", bootstrapFile(t, bootstrapYAML),
 		"--config-yaml", `{"admin":{"address":{"socket_address":{"address":"127.0.0.1","port_value":0}}}}`,
 		"--admin-address-path", adminPath,
 		"--concurrency", "1",
@@ -53,6 +47,34 @@ func StartEnvoy(t testing.TB, bootstrapYAML string) *Envoy {
 		t.Fatalf("envoy ended before it was ready; its output:\n%s", p.output)
 	}
 	return e
+}
+
+// ValidateEnvoy fails the test unless Envoy takes the bootstrap, in YAML or JSON. Nothing is served.
+func ValidateEnvoy(t testing.TB, bootstrapYAML string) {
+	t.Helper()
+	p := runEnvoy(t, "--mode", "validate", "--config-path", bootstrapFile(t, bootstrapYAML), "--log-level", "error")
+	p.await(t, func() bool { return false })
+	if said := p.output.String(); !strings.HasSuffix(strings.TrimSpace(said), "OK") {
+		t.Fatalf("envoy refuses the bootstrap:\n%s", said)
+	}
+}
+
+func runEnvoy(t testing.TB, args ...string) *process {
+	t.Helper()
+	if path, ok := Lookup(t, envoyName); ok {
+		return start(t, envoyName, path, args...)
+	}
+	p, _ := startContainer(t, inContainer{program: envoyName, image: "ENVOY_IMAGE", args: args, onHost: true})
+	return p
+}
+
+func bootstrapFile(t testing.TB, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "bootstrap.yaml")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // Listener returns the "ip:port" of the listener called name, which fails the test if Envoy has none.

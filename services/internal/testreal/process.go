@@ -2,6 +2,7 @@ package testreal
 
 import (
 	"bytes"
+	"fmt"
 	"os/exec"
 	"sync"
 	"testing"
@@ -15,11 +16,11 @@ const (
 	pollInterval = 10 * time.Millisecond
 )
 
-// process is a running program that ends with the test.
+// process is a running program, in a container or not, that ends with the test.
 type process struct {
 	name   string
 	pid    int
-	output *output
+	output fmt.Stringer  // what it has written so far
 	exited chan struct{} // closed once the program ended
 }
 
@@ -27,8 +28,9 @@ type process struct {
 func start(t testing.TB, name, path string, args ...string) *process {
 	t.Helper()
 	cmd := exec.Command(path, args...)
-	p := &process{name: name, output: &output{}, exited: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = p.output, p.output
+	written := &output{}
+	p := &process{name: name, output: written, exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = written, written
 	// The program's children may hold its output open; do not wait for those.
 	cmd.WaitDelay = stopTimeout
 	dieWithParent(cmd)
