@@ -13,6 +13,7 @@ import (
 	"github.com/jonboulle/clockwork"
 
 	"github.com/smaran-v2/smaran/services/internal/config"
+	"github.com/smaran-v2/smaran/services/internal/healthcheck"
 	"github.com/smaran-v2/smaran/services/internal/telemetry"
 	"github.com/smaran-v2/smaran/services/jarvis/call"
 	"github.com/smaran-v2/smaran/services/jarvis/model"
@@ -22,14 +23,18 @@ import (
 	"github.com/smaran-v2/smaran/services/version"
 )
 
-// Run is the pod's process: it serves until ctx ends, drains, and returns. It takes no arguments.
+// Run is the pod's process: it serves until ctx ends, drains, and returns. Its one argument is health, which
+// asks another such process on this host whether it is ready.
 func Run(ctx context.Context, args, environ []string, _, stderr io.Writer) error {
-	if len(args) > 0 {
+	if len(args) > 0 && !healthcheck.Asked(args) {
 		return fmt.Errorf("unexpected argument %q: jarvis is configured by %s* variables alone", args[0], EnvPrefix)
 	}
 	cfg, err := config.Parse[Config](EnvPrefix, environ)
 	if err != nil {
 		return err
+	}
+	if healthcheck.Asked(args) {
+		return healthcheck.Ready(ctx, cfg.AdminListen)
 	}
 	// Two ends: ctx asks for a drain, the lifeline leaves no time for one.
 	alive, dead := context.WithCancel(context.WithoutCancel(ctx))

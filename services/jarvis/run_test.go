@@ -19,6 +19,7 @@ import (
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
+	"github.com/smaran-v2/smaran/services/internal/healthcheck"
 	"github.com/smaran-v2/smaran/services/jarvis"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/wire"
@@ -234,6 +235,18 @@ func TestRunNeedsNoRedis(t *testing.T) {
 	require.NoError(t, err)
 	p.terminate()
 	p.end(t)
+}
+
+func TestHealthIsAskedOfTheRunningPod(t *testing.T) {
+	p := run(t)
+	health := func() error {
+		return jarvis.Run(t.Context(), []string{"health"},
+			[]string{"JARVIS_ADMIN_LISTEN=" + strings.TrimPrefix(p.admin, "http://")}, io.Discard, io.Discard)
+	}
+	require.NoError(t, health())
+	p.terminate()
+	p.end(t)
+	require.ErrorIs(t, health(), healthcheck.ErrNotReady)
 }
 
 func TestRunRefusesToStart(t *testing.T) {

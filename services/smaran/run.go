@@ -10,21 +10,25 @@ import (
 
 	"github.com/smaran-v2/smaran/services/internal/admin"
 	"github.com/smaran-v2/smaran/services/internal/config"
+	"github.com/smaran-v2/smaran/services/internal/healthcheck"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
 	"github.com/smaran-v2/smaran/services/internal/telemetry"
 	"github.com/smaran-v2/smaran/services/lifeline"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
 
-// Run serves the public API until ctx ends or the process that started this one dies, then lets requests finish. It takes no
-// arguments: see Config for its environment.
+// Run serves the public API until ctx ends or the process that started this one dies, then lets requests finish. Its one
+// argument is health, which asks another such process on this host whether it is ready: see Config for its environment.
 func Run(ctx context.Context, args, environ []string, _, stderr io.Writer) error {
-	if len(args) > 0 {
+	if len(args) > 0 && !healthcheck.Asked(args) {
 		return fmt.Errorf("unexpected argument %q: smaran is configured by %s* in its environment", args[0], EnvPrefix)
 	}
 	cfg, err := config.Parse[Config](EnvPrefix, environ)
 	if err != nil {
 		return err
+	}
+	if healthcheck.Asked(args) {
+		return healthcheck.Ready(ctx, cfg.AdminListen)
 	}
 	ctx, err = lifeline.Context(ctx, environ)
 	if err != nil {

@@ -10,6 +10,9 @@ const (
 	PathFleet     = "/v1/fleet"
 )
 
+// PathReady is on the admin port of every service: 200 while it should get traffic.
+const PathReady = "/readyz"
+
 // PathCall is the resource of a session's call, the Location of a 201.
 func PathCall(session string) string { return PathCalls + "/" + url.PathEscape(session) }
 
