@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/child"
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/fleet"
 	"github.com/smaran-v2/smaran/services/lifeline"
@@ -81,7 +82,7 @@ func (l *Local) Up(ctx context.Context, s Spec) (_ Fleet, err error) {
 	defer started()
 	f.lifeline = cut
 	f.cmd.Stderr = &f.words
-	ownGroup(f.cmd)
+	child.OwnGroup(f.cmd)
 	stdout, err := f.cmd.StdoutPipe()
 	if err != nil {
 		_ = cut.Close()
@@ -99,7 +100,7 @@ func (l *Local) Up(ctx context.Context, s Spec) (_ Fleet, err error) {
 		if !ok {
 			<-f.exited
 			_ = cut.Close()
-			return nil, fmt.Errorf("%w: %s", ErrStart, f.words.last())
+			return nil, fmt.Errorf("%w: %s", ErrStart, f.words.Last())
 		}
 		f.Steering = NewSteering(&http.Client{}, "http://"+controlAddress(status))
 		return f, nil
@@ -124,7 +125,7 @@ type local struct {
 	Steering
 	cmd      *exec.Cmd
 	lifeline io.Closer
-	words    tail
+	words    child.Tail
 	// exited is closed when the process has ended; died as well, if nobody asked it to.
 	exited, died chan struct{}
 
@@ -149,7 +150,7 @@ func (f *local) reap(stdout io.Reader, ready chan<- *fleetv1.StatusResponse) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.ended {
-		f.err = fmt.Errorf("%w: %w: %s", ErrDied, errors.Join(err), f.words.last())
+		f.err = fmt.Errorf("%w: %w: %s", ErrDied, errors.Join(err), f.words.Last())
 		close(f.died)
 	}
 }
@@ -185,6 +186,6 @@ func (f *local) Down(ctx context.Context) error {
 	case <-timer.C:
 		err := f.cmd.Process.Kill()
 		<-f.exited
-		return errors.Join(fmt.Errorf("%w: it did not end within %v: %s", ErrDied, lastWait, f.words.last()), err)
+		return errors.Join(fmt.Errorf("%w: it did not end within %v: %s", ErrDied, lastWait, f.words.Last()), err)
 	}
 }

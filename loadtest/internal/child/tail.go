@@ -1,4 +1,4 @@
-package driver
+package child
 
 import (
 	"strings"
@@ -8,13 +8,13 @@ import (
 // maxTail bounds what is kept of a child's words, in bytes.
 const maxTail = 4 << 10
 
-// tail keeps the end of what is written to it.
-type tail struct {
+// Tail keeps the end of what is written to it. Its zero value is ready.
+type Tail struct {
 	mu  sync.Mutex
 	buf []byte
 }
 
-func (t *tail) Write(p []byte) (int, error) {
+func (t *Tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.buf = append(t.buf, p...)
@@ -24,8 +24,8 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// last is what was written last.
-func (t *tail) last() string {
+// Last is what was written last.
+func (t *Tail) Last() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.buf) == 0 {
