@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"runtime"
 	"testing"
 
@@ -67,6 +68,24 @@ func TestWrongVariableFailsInsteadOfSkipping(t *testing.T) {
 	s := run(t, func(tb testing.TB) { testreal.Binary(tb, "envoy") })
 	require.Empty(t, s.skipped)
 	require.NotEmpty(t, s.fatal)
+}
+
+// TestStartsRedis is what a child runs for TestNeitherProgramNorEngine, with the environment that it was given.
+func TestStartsRedis(t *testing.T) { testreal.StartRedis(t) }
+
+func TestNeitherProgramNorEngine(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for ci, verdict := range map[string]string{"": "--- SKIP", "true": "--- FAIL"} {
+		// A process of its own, as testcontainers remembers the engine that it found.
+		child := exec.CommandContext(t.Context(), self, "-test.run=^TestStartsRedis$", "-test.v")
+		child.Env = []string{"PATH=" + t.TempDir(), "HOME=" + t.TempDir(), "DOCKER_HOST=unix:///nowhere.sock", "CI=" + ci}
+		out, err := child.CombinedOutput()
+		require.Equal(t, ci == "true", err != nil, "%s", out)
+		require.Contains(t, string(out), verdict)
+		require.Contains(t, string(out), "SKIP-REASON: no redis-server on PATH and no Docker engine: install Redis")
+		require.Contains(t, string(out), "nowhere.sock")
+	}
 }
 
 func TestVariableWins(t *testing.T) {

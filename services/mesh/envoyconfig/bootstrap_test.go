@@ -2,7 +2,6 @@ package envoyconfig_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -32,7 +31,6 @@ func TestBootstrapMatchesTheGoldenFile(t *testing.T) {
 }
 
 func TestEnvoyTakesEveryBootstrap(t *testing.T) {
-	envoy := testreal.Binary(t, "envoy")
 	for _, policy := range mesh.Policies() {
 		for _, change := range []func(*mesh.Options){
 			func(*mesh.Options) {},
@@ -48,10 +46,7 @@ func TestEnvoyTakesEveryBootstrap(t *testing.T) {
 			change(&o)
 			bootstrap, err := envoyconfig.Bootstrap(o)
 			require.NoError(t, err)
-			path := filepath.Join(t.TempDir(), "bootstrap.json")
-			require.NoError(t, os.WriteFile(path, bootstrap, 0o600))
-			out, err := exec.CommandContext(t.Context(), envoy, "--mode", "validate", "--config-path", path).CombinedOutput()
-			require.NoError(t, err, "%s", out)
+			testreal.ValidateEnvoy(t, string(bootstrap))
 		}
 	}
 }
