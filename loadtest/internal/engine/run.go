@@ -31,7 +31,7 @@ func (e *Engine) Run(ctx context.Context, s Spec) (result *reportv1.Result, err 
 		return nil, err
 	}
 	e.progress(Progress{Stage: "starting the fleet"})
-	fleet, err := e.Driver.Up(ctx, s.fleet())
+	fleet, err := e.Driver.Up(ctx, s.Fleet())
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("%w before the fleet was up", ErrInterrupted)

@@ -33,8 +33,8 @@ type Spec struct {
 	Mesh, Redis string
 }
 
-// fleet is what the spec needs running.
-func (s Spec) fleet() driver.Spec {
+// Fleet is what the spec needs running.
+func (s Spec) Fleet() driver.Spec {
 	return driver.Spec{
 		Backend: s.Backend, Pods: s.Scenario.Pods, Mesh: s.Mesh, Redis: s.Redis, Seed: s.Load.Seed, Lenient: s.Scenario.Headerless,
 	}
