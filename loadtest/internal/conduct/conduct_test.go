@@ -107,11 +107,13 @@ func (f skewedFleet) Status(ctx context.Context) (*fleetv1.StatusResponse, error
 	return s, err
 }
 
-func (f skewedFleet) Observe(_ context.Context, r *reportv1.Result) { r.Settings["seen"] = "by the fleet" }
+func (f skewedFleet) Observe(_ context.Context, r *reportv1.Result) {
+	r.Settings["seen"] = "by the fleet"
+}
 
 type skewedDriver struct{ fleet skewedFleet }
 
-func (skewedDriver) Name() string                                                { return "skewed" }
+func (skewedDriver) Name() string                                            { return "skewed" }
 func (d skewedDriver) Up(context.Context, driver.Spec) (driver.Fleet, error) { return d.fleet, nil }
 
 type bench struct {
