@@ -12,6 +12,7 @@ import (
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/mesh/envoyconfig"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // meshPolicy is what the mesh does for a backend that it chooses for, and for those that address pods themselves.
@@ -55,7 +56,7 @@ func (f *Fleet) meshSpec() (proc.Spec, probe, error) {
 		Args: f.meshArgs(),
 		Env:  append(f.environ.with(goLimits(serviceMemoryMiB)), own...),
 		Log:  f.dir.log(meshName),
-	}, answers200(probeClient(), "http://"+f.mesh.admin+readyPath), nil
+	}, answers200(probeClient(), "http://"+f.mesh.admin+wire.PathReady), nil
 }
 
 func (f *Fleet) envoySpec(o mesh.Options) (proc.Spec, error) {

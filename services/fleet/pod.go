@@ -14,6 +14,7 @@ import (
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
 	"github.com/smaran-v2/smaran/services/internal/config"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // pod is one jarvis process and its place in the endpoints. It observes its own member.
@@ -74,7 +75,7 @@ func (f *Fleet) launchPod(ctx context.Context) (*pod, error) {
 	}
 	p := &pod{fleet: f, number: f.lastNumber, at: f.layout.pod(f.lastNumber)}
 	name := podName(p.number)
-	p.member = newMember(f.supervision, name, f.podSpec(name, p), answers200(probeClient(), "http://"+p.at.admin+readyPath), p)
+	p.member = newMember(f.supervision, name, f.podSpec(name, p), answers200(probeClient(), "http://"+p.at.admin+wire.PathReady), p)
 	if err := f.launch(p.member); err != nil {
 		return nil, err
 	}

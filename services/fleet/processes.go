@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/smaran-v2/smaran/services/discovery"
 	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
 	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/smaran/token"
 	"github.com/smaran-v2/smaran/services/version"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 const (
@@ -22,7 +24,6 @@ const (
 	meshName   = "mesh"
 	redisName  = "redis"
 
-	readyPath      = "/readyz"
 	envoyReadyPath = "/ready"
 
 	// Soft memory limits, beside a pod's weights.
@@ -69,7 +70,7 @@ func (f *Fleet) startSmaran() error {
 		"LISTEN": f.smaran.address, "ADMIN_LISTEN": f.smaran.admin,
 		"BACKEND":                string(f.cfg.Backend),
 		"ALLOW_BACKEND_OVERRIDE": strconv.FormatBool(f.cfg.Override),
-		"ENDPOINTS_FILE":         f.dir.endpointsFile(),
+		"ENDPOINTS":              discovery.File(f.dir.endpointsFile()).String(),
 		"MESH_URL":               baseURL(f.mesh.address),
 		"MESH_POLICY":            string(f.cfg.meshPolicy()),
 		"RING_SIZE":              strconv.FormatUint(f.cfg.RingSize, 10),
@@ -90,7 +91,7 @@ func (f *Fleet) startSmaran() error {
 		Env:  f.environ.with(settings).overridden(config.PrefixSmaran, f.cfg.Env),
 		Log:  f.dir.log(smaranName),
 	}
-	return f.start(&f.smaran, smaranName, spec, answers200(probeClient(), "http://"+f.smaran.admin+readyPath))
+	return f.start(&f.smaran, smaranName, spec, answers200(probeClient(), "http://"+f.smaran.admin+wire.PathReady))
 }
 
 // redisUp returns once Redis answers.

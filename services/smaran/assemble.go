@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/smaran-v2/smaran/services/affinity"
-	"github.com/smaran-v2/smaran/services/endpoints"
+	"github.com/smaran-v2/smaran/services/discovery"
 	"github.com/smaran-v2/smaran/services/internal/telemetry"
 	"github.com/smaran-v2/smaran/services/registry"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
@@ -26,13 +26,13 @@ type app struct {
 	backends *backend.Set
 	service  *core.Service
 	redis    *redis.Client // nil without one
-	watcher  *endpoints.Watcher
+	pods     discovery.Source
 }
 
 // assemble puts smaran together. What it starts ends with ctx; close gives up the rest.
 func assemble(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*app, error) {
 	clock := clockwork.NewRealClock()
-	watcher, err := endpoints.Watch(ctx, cfg.EndpointsFile, tel.Log)
+	pods, err := cfg.Endpoints.Open(ctx, tel.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -40,13 +40,14 @@ func assemble(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*app, 
 	if err != nil {
 		return nil, err
 	}
-	a := &app{watcher: watcher}
+	a := &app{pods: pods}
 	if cfg.RedisAddr != "" {
 		registry.LogDriver(tel.Log)
 		a.redis = registry.NewClient(cfg.RedisAddr, cfg.RedisTimeout)
 	}
 	a.backends = backend.NewSet(backend.Deps{
-		Endpoints:    watcher,
+		Endpoints:    pods,
+		Peers:        backend.Peers{URL: cfg.PeersURL},
 		Metrics:      backend.NewMetrics(tel.Registry),
 		Log:          tel.Log,
 		Clock:        clock,
@@ -70,7 +71,8 @@ func assemble(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*app, 
 
 func (a *app) build(cfg Config, tel *telemetry.Telemetry, clock clockwork.Clock) (err error) {
 	a.service, err = core.New(core.Options{
-		Backends: a.backends, Backend: cfg.Backend, AllowOverride: cfg.AllowBackendOverride, Endpoints: a.watcher,
+		Backends: a.backends, Backend: cfg.Backend, AllowOverride: cfg.AllowBackendOverride, Endpoints: a.pods,
+		Peers:          backend.Peers{URL: cfg.PeersURL},
 		RequestTimeout: cfg.RequestTimeout,
 		Tracer:         tel.Tracer, Propagator: tel.Propagator, Metrics: tel.Registry, Clock: clock, Log: tel.Log,
 	})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/smaran-v2/smaran/services/discovery"
 	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/session"
@@ -28,8 +29,11 @@ type Config struct {
 	Backend              backend.Name `env:"BACKEND" envDefault:"istio-hash"`
 	AllowBackendOverride bool         `env:"ALLOW_BACKEND_OVERRIDE" envDefault:"false"`
 
-	// EndpointsFile lists the pods: an EDS DiscoveryResponse in JSON, watched.
-	EndpointsFile string `env:"ENDPOINTS_FILE,required"`
+	// Endpoints is where the list of pods is: file://, dns:// or kubernetes://, see package discovery. It is followed.
+	Endpoints discovery.Location `env:"ENDPOINTS,required"`
+	// PeersURL is scheme and authority of the mesh's way to one pod, which the cookie wire.CookiePeer names. Empty: at the pod's own
+	// address.
+	PeersURL string `env:"PEERS_URL"`
 
 	// MeshURL is scheme and authority of the mesh, for istio-hash and stateful-*.
 	MeshURL string `env:"MESH_URL"`
@@ -77,11 +81,8 @@ func (c *Config) Validate() error {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
-	if c.MeshURL != "" {
-		u, err := url.Parse(c.MeshURL)
-		want(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Path == "",
-			"MESH_URL is %q, expected scheme and authority, such as http://127.0.0.1:15001", c.MeshURL)
-	}
+	want(isBase(c.MeshURL), "MESH_URL is %q, expected scheme and authority, such as http://127.0.0.1:15001", c.MeshURL)
+	want(isBase(c.PeersURL), "PEERS_URL is %q, expected scheme and authority, such as http://jarvis-peers", c.PeersURL)
 	want(slices.Contains(mesh.Policies(), c.MeshPolicy), "MESH_POLICY is %q, expected one of %v", c.MeshPolicy, mesh.Policies())
 	want(c.RingSize > 0, "RING_SIZE is 0, expected 1 or more")
 	want(c.RedisTTL >= time.Second, "REDIS_TTL is %v, expected 1s or more", c.RedisTTL)
@@ -98,6 +99,12 @@ func (c *Config) Validate() error {
 		return errors.New(strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// isBase is whether s is scheme and authority alone, or empty.
+func isBase(s string) bool {
+	u, err := url.Parse(s)
+	return s == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && *u == url.URL{Scheme: u.Scheme, Host: u.Host}
 }
 
 // noOrigins is the value of CORSOrigins for none.

@@ -59,7 +59,9 @@ func serve(ctx context.Context, cfg Config, tel *telemetry.Telemetry, api, opera
 	// Background work outlives the requests that need it.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	starting := context.AfterFunc(ctx, stop) // what waits at the start ends with ctx
 	app, err := assemble(background, cfg, tel)
+	starting()
 	if err != nil {
 		_, _ = api.Close(), operators.Close()
 		return err
@@ -71,7 +73,7 @@ func serve(ctx context.Context, cfg Config, tel *telemetry.Telemetry, api, opera
 		defer close(working)
 		app.backends.Run(background, cfg.running()...)
 	}()
-	defer func() { stop(); <-working; <-app.watcher.Done() }()
+	defer func() { stop(); <-working; <-app.pods.Done() }()
 
 	tel.Log.InfoContext(ctx, "serving", "backend", cfg.Backend, "address", api.Addr().String(), "admin", operators.Addr().String())
 	servers, serving := errgroup.WithContext(ctx)

@@ -48,7 +48,7 @@ func start(t testing.TB, fleet *podtest.Fleet, environ ...string) *process {
 	p := &process{log: &lockedBuffer{}, stop: stop, ended: make(chan error, 1)}
 	go func() {
 		p.ended <- smaran.Run(ctx, nil, append([]string{
-			"SMARAN_LISTEN=127.0.0.1:0", "SMARAN_ADMIN_LISTEN=127.0.0.1:0", "SMARAN_ENDPOINTS_FILE=" + file,
+			"SMARAN_LISTEN=127.0.0.1:0", "SMARAN_ADMIN_LISTEN=127.0.0.1:0", "SMARAN_ENDPOINTS=file://" + file,
 		}, environ...), io.Discard, p.log)
 		close(p.ended)
 	}()
@@ -117,7 +117,7 @@ func TestRunFollowsTheEndpoints(t *testing.T) {
 	fleet := podtest.NewFleet(t, 1)
 	file := filepath.Join(t.TempDir(), "endpoints.json")
 	require.NoError(t, endpoints.WriteFile(file, fleet.Current()))
-	p := start(t, fleet, "SMARAN_BACKEND=roundrobin", "SMARAN_ENDPOINTS_FILE="+file)
+	p := start(t, fleet, "SMARAN_BACKEND=roundrobin", "SMARAN_ENDPOINTS=file://"+file)
 	fleet.Add("jarvis-1")
 	require.NoError(t, endpoints.WriteFile(file, fleet.Current()))
 	require.Eventually(t, func() bool {
@@ -129,7 +129,7 @@ func TestRunFollowsTheEndpoints(t *testing.T) {
 func TestRunRefusesWhatItCannotServe(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "endpoints.json")
 	require.NoError(t, endpoints.WriteFile(file, endpoints.Set{}))
-	whole := []string{"SMARAN_LISTEN=127.0.0.1:0", "SMARAN_ADMIN_LISTEN=127.0.0.1:0", "SMARAN_ENDPOINTS_FILE=" + file, "SMARAN_BACKEND=app-hash"}
+	whole := []string{"SMARAN_LISTEN=127.0.0.1:0", "SMARAN_ADMIN_LISTEN=127.0.0.1:0", "SMARAN_ENDPOINTS=file://" + file, "SMARAN_BACKEND=app-hash"}
 	for name, c := range map[string]struct {
 		args    []string
 		environ []string
@@ -147,7 +147,7 @@ func TestRunRefusesWhatItCannotServe(t *testing.T) {
 		"two at once":      {environ: []string{"SMARAN_MAX_BODY=0", "SMARAN_REDIS_TTL=1ms"}, is: config.ErrInvalid, says: "REDIS_TTL is 1ms, expected 1s or more; MAX_BODY is 0"},
 		"keys":             {environ: []string{"SMARAN_TOKEN_KEYS=a:b"}, is: config.ErrInvalid, says: "TOKEN_KEYS"},
 		"short key":        {environ: []string{"SMARAN_TOKEN_KEYS=a:YQ=="}, says: "expected 32"},
-		"no endpoints":     {environ: []string{"SMARAN_ENDPOINTS_FILE=" + file + ".missing"}, says: "must exist at the start"},
+		"no endpoints":     {environ: []string{"SMARAN_ENDPOINTS=file://" + file + ".missing"}, says: "must exist at the start"},
 		"log level":        {environ: []string{"SMARAN_LOG_LEVEL=loud"}, says: "loud"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestRunRefusesWhatItCannotServe(t *testing.T) {
 		})
 	}
 	err := smaran.Run(t.Context(), nil, nil, io.Discard, io.Discard)
-	require.ErrorContains(t, err, "ENDPOINTS_FILE")
+	require.ErrorContains(t, err, "ENDPOINTS")
 }
 
 func TestPagesMayBeKeptOut(t *testing.T) {
@@ -184,7 +184,7 @@ func TestATakenPortIsReported(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "endpoints.json")
 	require.NoError(t, endpoints.WriteFile(file, fleet.Current()))
 	err := smaran.Run(t.Context(), nil, []string{
-		"SMARAN_LISTEN=127.0.0.1:0", "SMARAN_ADMIN_LISTEN=" + strings.TrimPrefix(p.admin, "http://"), "SMARAN_ENDPOINTS_FILE=" + file,
+		"SMARAN_LISTEN=127.0.0.1:0", "SMARAN_ADMIN_LISTEN=" + strings.TrimPrefix(p.admin, "http://"), "SMARAN_ENDPOINTS=file://" + file,
 		"SMARAN_BACKEND=app-hash",
 	}, io.Discard, io.Discard)
 	require.ErrorContains(t, err, strings.TrimPrefix(p.admin, "http://"))

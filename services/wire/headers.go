@@ -23,6 +23,10 @@ const (
 	CookieStateful = "jarvis"
 )
 
+// CookiePeer is the stateful session's cookie of the way to one pod (SMARAN_PEERS_URL): smaran alone makes it, and neither takes it
+// from a client nor gives it to one.
+const CookiePeer = "jarvis-peer"
+
 // Headers of smaran's own API.
 const (
 	// HeaderBackend names a backend for one request, where smaran allows it; in a reply, the one that was used.

@@ -7,12 +7,13 @@ import (
 // appHash hashes in the application: rendezvous over the watched endpoints, so that only sessions of a pod that left, and those
 // that a new pod takes, move.
 type appHash struct {
-	pods podSource
-	rand *lockedRand
+	pods  podSource
+	peers Peers
+	rand  *lockedRand
 }
 
 func newAppHash(d Deps) (Backend, error) {
-	return &appHash{pods: podSource{endpoints: d.Endpoints, build: rendezvous}, rand: d.random()}, nil
+	return &appHash{pods: podSource{endpoints: d.Endpoints, build: rendezvous}, peers: d.Peers, rand: d.random()}, nil
 }
 
 func (b *appHash) Route(ctx context.Context, r Request) (Target, error) {
@@ -24,9 +25,9 @@ func (b *appHash) Route(ctx context.Context, r Request) (Target, error) {
 		return Target{}, err
 	}
 	if r.Session == "" {
-		return addressed(pods.rotation[b.rand.intN(len(pods.rotation))]), nil
+		return b.peers.to(pods.rotation[b.rand.intN(len(pods.rotation))]), nil
 	}
-	return addressed(pods.rendezvous(r.Session, r.LostPod)), nil
+	return b.peers.to(pods.rendezvous(r.Session, r.LostPod)), nil
 }
 
 func (*appHash) Learn(context.Context, Request, Target, Outcome) Lesson { return Lesson{} }

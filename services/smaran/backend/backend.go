@@ -77,6 +77,9 @@ const (
 	Draining
 	// Unreachable: no connection to the target could be made, so the request was not sent.
 	Unreachable
+	// Astray: another pod than the addressed one answered, because the mesh could not reach that one, or no longer has it. Nothing came of
+	// the request where it was meant to go; whether it was served where it went is Outcome.Served.
+	Astray
 	// Failed: anything else, such as a time-out. The request may have been sent.
 	Failed
 )
@@ -84,6 +87,9 @@ const (
 // Outcome is what came of a request.
 type Outcome struct {
 	Result Result
+	// Pod is the name of the pod that answered, "" if none did. Served is whether it did what it was asked.
+	Pod    string
+	Served bool
 	// Owner and Epoch are what the pod knows of the session: the owner's name if NotHeld and it knows it, and the epoch.
 	Owner string
 	Epoch uint64

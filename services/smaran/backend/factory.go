@@ -25,6 +25,7 @@ var (
 // Deps is what backends are made of. What is marked so may be missing; the backends that need it are then unconfigured.
 type Deps struct {
 	Endpoints Endpoints
+	Peers     Peers
 	Metrics   *Metrics
 	Log       *slog.Logger
 	Clock     clockwork.Clock

@@ -111,8 +111,3 @@ func hosts(list []endpoints.Endpoint) []affinity.Host {
 	}
 	return out
 }
-
-// addressed is the target that a pod is by itself.
-func addressed(e endpoints.Endpoint) Target {
-	return Target{BaseURL: "http://" + e.Address, Pod: e.Pod, Address: e.Address}
-}

@@ -48,6 +48,7 @@ const (
 // cache, because the pods may not have written down yet what a restarted Redis forgot.
 type redisLeases struct {
 	pods     podSource
+	peers    Peers
 	registry *registry.Registry
 	sweeper  *registry.Sweeper
 	chooser  *registry.Chooser
@@ -88,6 +89,7 @@ func newRedis(d Deps) (Backend, error) {
 	register := registry.New(d.Redis, d.RedisTTL)
 	b := &redisLeases{
 		pods:     podSource{endpoints: d.Endpoints, build: rendezvous},
+		peers:    d.Peers,
 		registry: register,
 		sweeper:  registry.NewSweeper(register, d.Clock, d.Log),
 		chooser:  registry.NewChooser(d.rand()),
@@ -132,7 +134,7 @@ func (b *redisLeases) Route(ctx context.Context, r Request) (Target, error) {
 		if err != nil {
 			return Target{}, err
 		}
-		return addressed(pods.rotation[b.rand.intN(len(pods.rotation))]), nil
+		return b.peers.to(pods.rotation[b.rand.intN(len(pods.rotation))]), nil
 	}
 	known, _ := b.cache.Get(r.Session)
 	if source := b.trusted(pods, r, known); source != "" {
@@ -184,11 +186,14 @@ func (b *redisLeases) decide(p placement, source string) Target {
 		source = sourceFallback
 	}
 	b.metrics.decided(source)
-	t := addressed(endpoints.Endpoint{Pod: p.owner.Pod, Address: p.owner.Address})
+	t := b.peers.To(p.owner.Pod, p.owner.Address)
 	t.Degraded = p.provisional
 	if p.owner.Epoch > 0 {
 		t.Epoch = p.owner.Epoch
-		t.Header = http.Header{wire.HeaderEpoch: {strconv.FormatUint(t.Epoch, 10)}}
+		if t.Header == nil {
+			t.Header = http.Header{}
+		}
+		t.Header.Set(wire.HeaderEpoch, strconv.FormatUint(t.Epoch, 10))
 	}
 	return t
 }
@@ -264,7 +269,7 @@ func (b *redisLeases) candidates(ctx context.Context, pods *pods, r Request, kno
 func avoid(r Request, known placement) string {
 	if r.Refused != nil {
 		switch r.Refused.Outcome.Result {
-		case Draining, Unreachable:
+		case Draining, Unreachable, Astray:
 			return r.Refused.Target.Pod
 		}
 	}
@@ -311,6 +316,23 @@ func (b *redisLeases) Learn(_ context.Context, r Request, t Target, o Outcome) L
 		known, _ := b.cache.Get(r.Session)
 		b.cache.Add(r.Session, placement{known: known.known, left: t.Pod})
 		return Lesson{Retry: true}
+	case Astray:
+		known, _ := b.cache.Get(r.Session)
+		b.cache.Add(r.Session, b.strayed(t, o, known))
+		return Lesson{Retry: true}
 	}
 	return Lesson{}
+}
+
+// strayed is a session whose request the mesh took to another pod than its owner. If that one served it, it is claimed for it, as if
+// it had been placed there without Redis; the register still names the owner, which the mesh can't reach.
+func (b *redisLeases) strayed(t Target, o Outcome, known placement) placement {
+	p := placement{known: max(known.known, t.Epoch, o.Epoch), left: t.Pod}
+	if !o.Served {
+		return p
+	}
+	if e, there := b.pods.endpoints.Current().Lookup(o.Pod); there {
+		p.owner, p.provisional = registry.Owner{Pod: e.Pod, Address: e.Address}, true
+	}
+	return p
 }

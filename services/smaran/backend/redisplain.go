@@ -14,6 +14,7 @@ import (
 // to a random pod.
 type redisPlain struct {
 	pods     podSource
+	peers    Peers
 	register *registry.Plain
 	timeout  time.Duration
 	rand     *lockedRand
@@ -25,6 +26,7 @@ func newRedisPlain(d Deps) (Backend, error) {
 	}
 	return &redisPlain{
 		pods:     podSource{endpoints: d.Endpoints},
+		peers:    d.Peers,
 		register: registry.NewPlain(d.Redis, d.RedisTTL),
 		timeout:  d.RedisTimeout,
 		rand:     d.random(),
@@ -40,7 +42,7 @@ func (b *redisPlain) Route(ctx context.Context, r Request) (Target, error) {
 		return Target{}, err
 	}
 	if r.Session == "" {
-		return addressed(b.draw(pods, r)), nil
+		return b.peers.to(b.draw(pods, r)), nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
@@ -48,7 +50,7 @@ func (b *redisPlain) Route(ctx context.Context, r Request) (Target, error) {
 	if err == nil && name != r.LostPod {
 		// A pod that drains still has its sessions; one that left the endpoints can't be addressed.
 		if e, there := pods.set.Lookup(name); there {
-			return addressed(e), nil
+			return b.peers.to(e), nil
 		}
 	}
 	drawn := b.draw(pods, r)
@@ -58,7 +60,7 @@ func (b *redisPlain) Route(ctx context.Context, r Request) (Target, error) {
 	if ctx.Err() != nil {
 		return Target{}, ctx.Err()
 	}
-	target := addressed(drawn)
+	target := b.peers.to(drawn)
 	target.Degraded = err != nil
 	return target, nil
 }

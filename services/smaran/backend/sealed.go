@@ -31,6 +31,7 @@ type carrier interface {
 type stateful struct {
 	mesh    string
 	pods    podSource
+	peers   Peers
 	sealer  *token.Sealer
 	carrier carrier
 	metrics *Metrics
@@ -45,7 +46,7 @@ func newStateful(d Deps, c carrier) (Backend, error) {
 		return nil, errNoKeys
 	}
 	return &stateful{
-		mesh: d.MeshURL, pods: podSource{endpoints: d.Endpoints},
+		mesh: d.MeshURL, pods: podSource{endpoints: d.Endpoints}, peers: d.Peers,
 		sealer: d.Sealer, carrier: c, metrics: d.Metrics, rand: d.random(),
 	}, nil
 }
@@ -60,7 +61,7 @@ func (b *stateful) Route(ctx context.Context, r Request) (Target, error) {
 			return Target{}, err
 		}
 		others := pods.others(r.LostPod)
-		return addressed(others[b.rand.intN(len(others))]), nil
+		return b.peers.to(others[b.rand.intN(len(others))]), nil
 	}
 	target := Target{BaseURL: b.mesh}
 	opened, err := b.open(r)
@@ -93,6 +94,11 @@ func (b *stateful) Learn(_ context.Context, r Request, t Target, o Outcome) Less
 	switch {
 	case t.Addressed() && o.Result == Answered:
 		raw = b.carrier.encode(t.Address)
+	case o.Result == Astray && o.Served:
+		// The session is where it was served, not where it was sent.
+		if e, there := b.pods.endpoints.Current().Lookup(o.Pod); there {
+			raw = b.carrier.encode(e.Address)
+		}
 	case raw == "":
 		opened, err := b.open(r)
 		if err != nil || opened.Left > b.sealer.TTL()/2 {

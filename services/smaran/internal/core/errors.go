@@ -62,9 +62,9 @@ func gone(err error) *Error {
 	return e
 }
 
-// judge turns what came of a request to a pod, or to the mesh, into what the backend and the caller need to know. It is the
-// only place that looks at a pod's errors.
-func judge(err error) (backend.Outcome, *Error) {
+// judge turns what came of a request to a pod, or to the mesh, into what the backend and the caller need to know. pod is the
+// addressed one, "" where the mesh chose. It is the only place that looks at a pod's errors.
+func judge(err error, pod string) (backend.Outcome, *Error) {
 	if err == nil {
 		return backend.Outcome{}, nil
 	}
@@ -73,10 +73,21 @@ func judge(err error) (backend.Outcome, *Error) {
 		refused = connect.NewError(connect.CodeUnknown, err)
 	}
 	outcome, problem := classify(refused)
-	outcome.Header = refused.Meta()
+	outcome.Header, outcome.Pod = refused.Meta(), refused.Meta().Get(wire.HeaderPod)
+	if astray(pod, outcome.Pod) {
+		switch outcome.Result {
+		case backend.Answered, backend.NotHeld, backend.Draining: // refused, so that nothing was done anywhere
+			outcome.Result = backend.Astray
+		}
+	}
 	problem.cause = err
 	problem.Header = podHeaders(refused.Meta())
 	return outcome, problem
+}
+
+// astray is whether another pod answered than the addressed one. A pod whose name is not known can't be told apart.
+func astray(addressed, answered string) bool {
+	return addressed != "" && answered != "" && addressed != answered
 }
 
 func classify(refused *connect.Error) (backend.Outcome, *Error) {
@@ -119,6 +130,9 @@ func classify(refused *connect.Error) (backend.Outcome, *Error) {
 func fromElsewhere(refused *connect.Error) (backend.Outcome, *Error) {
 	if errors.Is(refused, errMeshHasNoPods) {
 		return backend.Outcome{Result: backend.Failed}, failed(wire.CodeNoPods, nil, "%v; try again once one is ready", errMeshHasNoPods)
+	}
+	if errors.Is(refused, errMeshReachesNoPod) {
+		return backend.Outcome{Result: backend.Unreachable}, failed(wire.CodeUpstreamUnavailable, nil, "%v", errMeshReachesNoPod)
 	}
 	var network *net.OpError
 	if errors.As(refused, &network) && network.Op == "dial" {

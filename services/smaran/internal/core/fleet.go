@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ const (
 	statusAtOnce = 32
 )
 
-// Fleet asks every endpoint for its status, directly. Both lists are in the order of the endpoints.
+// Fleet asks every endpoint for its status. One for which another pod answers is unreachable. Both lists are in the order of the endpoints.
 func (s *Service) Fleet(ctx context.Context, m *smaranv1.GetFleetRequest) (*smaranv1.GetFleetResponse, error) {
 	set := s.options.Endpoints.Current()
 	statuses := make([]*jarvisv1.StatusResponse, len(set.Endpoints))
@@ -30,8 +31,15 @@ func (s *Service) Fleet(ctx context.Context, m *smaranv1.GetFleetRequest) (*smar
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 			defer cancel()
+			target := s.options.Peers.To(e.Pod, e.Address)
 			req := connect.NewRequest(&jarvisv1.StatusRequest{IncludeSessions: m.GetIncludeSessions()})
-			if res, err := s.upstreams.client("http://"+e.Address).Status(ctx, req); err == nil {
+			maps.Copy(req.Header(), target.Header)
+			res, err := s.upstreams.client(target.BaseURL).Status(ctx, req)
+			switch {
+			case err != nil:
+			case astray(e.Pod, res.Msg.GetPod()):
+				s.metrics.misaddressed(s.options.Backend)
+			default:
 				statuses[i] = res.Msg
 			}
 		})

@@ -12,6 +12,7 @@ type metrics struct {
 	route    *prometheus.HistogramVec
 	degraded *prometheus.CounterVec
 	retries  *prometheus.CounterVec
+	strays   *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -30,8 +31,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "smaran_retries_total",
 			Help: "Requests that were routed again because of what the first pod said.",
 		}, []string{"backend"}),
+		strays: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "smaran_misaddressed_total",
+			Help: "Requests addressed to one pod that another one answered.",
+		}, []string{"backend"}),
 	}
-	r.MustRegister(m.route, m.degraded, m.retries)
+	r.MustRegister(m.route, m.degraded, m.retries, m.strays)
 	return m
 }
 
@@ -43,3 +48,5 @@ func (m *metrics) routed(name backend.Name, took time.Duration, degraded bool) {
 }
 
 func (m *metrics) retried(name backend.Name) { m.retries.WithLabelValues(string(name)).Inc() }
+
+func (m *metrics) misaddressed(name backend.Name) { m.strays.WithLabelValues(string(name)).Inc() }

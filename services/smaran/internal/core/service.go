@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"time"
 
@@ -23,13 +24,15 @@ import (
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
-// Options of a Service. All are needed but RequestTimeout, where 0 means none.
+// Options of a Service. All are needed but Peers and RequestTimeout, where 0 means none.
 type Options struct {
 	Backends *backend.Set
 	// Backend is the one that is used unless a request names another, which AllowOverride permits.
 	Backend       backend.Name
 	AllowOverride bool
 	Endpoints     backend.Endpoints
+	// Peers is the way to one pod; its zero value is the pod's address.
+	Peers backend.Peers
 	// RequestTimeout bounds an operation, both tries together. Event streams have no bound.
 	RequestTimeout time.Duration
 
@@ -214,9 +217,7 @@ func exchange[Req, Res any, A answer[Res]](ctx context.Context, s *Service, in I
 			return nil, nil, trip.reply(nil), err
 		}
 		req := connect.NewRequest(message)
-		for key, values := range target.Header {
-			req.Header()[key] = values
-		}
+		maps.Copy(req.Header(), target.Header)
 		res, err := send(s.upstreams.client(target.BaseURL), ctx, req)
 		if err != nil {
 			if again, err := trip.failed(ctx, err); !again {
@@ -260,7 +261,7 @@ func (t *trip) route(ctx context.Context) (backend.Target, error) {
 	t.decision += took
 	t.service.metrics.routed(t.name, took, target.Degraded)
 	switch {
-	case t.problem != nil && (err != nil || target.BaseURL == t.target.BaseURL && target.Epoch == t.target.Epoch):
+	case t.problem != nil && (err != nil || sameTarget(target, t.target)):
 		return backend.Target{}, t.problem
 	case err != nil:
 		return backend.Target{}, notRouted(err)
@@ -269,9 +270,14 @@ func (t *trip) route(ctx context.Context) (backend.Target, error) {
 	return target, nil
 }
 
+// sameTarget is whether a second try would be the first one again.
+func sameTarget(a, b backend.Target) bool {
+	return a.BaseURL == b.BaseURL && a.Address == b.Address && a.Epoch == b.Epoch
+}
+
 // failed learns from an error and reports whether to route again; else it returns what to tell the caller.
 func (t *trip) failed(ctx context.Context, err error) (again bool, problem error) {
-	outcome, refused := judge(err)
+	outcome, refused := judge(err, t.target.Pod)
 	lesson := t.learn(ctx, outcome)
 	t.service.options.Log.DebugContext(ctx, "request failed", "code", refused.Code, "detail", refused.Detail,
 		"backend", t.name, "target", t.target.BaseURL, "retry", lesson.Retry)
@@ -285,10 +291,19 @@ func (t *trip) failed(ctx context.Context, err error) (again bool, problem error
 }
 
 func (t *trip) answered(ctx context.Context, served *jarvisv1.Served, h http.Header) {
-	t.learn(ctx, backend.Outcome{Result: backend.Answered, Epoch: served.GetEpoch(), Header: h})
+	o := backend.Outcome{Result: backend.Answered, Pod: served.GetPod(), Served: true, Epoch: served.GetEpoch(), Header: h}
+	if astray(t.target.Pod, o.Pod) {
+		o.Result = backend.Astray
+	}
+	t.learn(ctx, o)
 }
 
 func (t *trip) learn(ctx context.Context, o backend.Outcome) backend.Lesson {
+	if o.Result == backend.Astray {
+		t.service.metrics.misaddressed(t.name)
+		t.service.options.Log.DebugContext(ctx, "another pod answered than the addressed one", "backend", t.name,
+			"addressed", t.target.Pod, "answered", o.Pod, "served", o.Served)
+	}
 	lesson := t.backend.Learn(ctx, t.request, t.target, o)
 	for key, values := range lesson.Header {
 		t.lesson[key] = values

@@ -3,6 +3,8 @@ package core
 import (
 	"context"
 	"errors"
+	"maps"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -22,8 +24,8 @@ type Events interface {
 // error only where there was no event yet, or as Events does.
 //
 // The stream is held to the pod where the call was placed. Where this process does not know it, the backend is asked. A stream that
-// breaks without the event Ended means that the pod is lost, and PodLost is sent; but if it went through the mesh, which
-// cuts streams for reasons of its own, the pod is asked directly first.
+// breaks without the event Ended means that the pod is lost, and PodLost is sent; but if it went through a mesh, which
+// cuts streams for reasons of its own, the pod is asked again first.
 func (s *Service) Watch(ctx context.Context, in Incoming, events Events) error {
 	id, err := need(ctx)
 	if err != nil {
@@ -56,21 +58,31 @@ type watch struct {
 	place  place
 	opened bool
 	ended  bool
+	// held: the last stream was the call's.
+	held bool
 }
+
+// minStream is how long a stream lasts that is worth resuming: one that ends sooner, again, was not cut by a time-out.
+const minStream = time.Second
 
 // placed watches at the recorded place. done is false if the call is not there any more, so that the backend may know better.
 func (w *watch) placed(ctx context.Context) (done bool, err error) {
-	broke, err := w.pass(ctx, "http://"+w.place.address, nil)
+	peers := w.service.options.Peers
+	broke, err := w.pass(ctx, peers.To(w.place.pod, w.place.address), false)
 	switch {
 	case err != nil || w.ended || ctx.Err() != nil:
 		return true, err
-	case w.opened:
+	case w.opened && peers.Direct():
 		return true, w.lost()
+	case w.opened:
+		return true, w.resume(ctx)
 	}
-	outcome, _ := judge(broke)
-	if outcome.Result == backend.NotHeld {
+	switch outcome, _ := judge(broke, w.place.pod); outcome.Result {
+	case backend.NotHeld:
 		w.service.calls.ended(w.id, w.place.incarnation)
 		return false, nil
+	case backend.Astray:
+		w.service.metrics.misaddressed(w.trip.name)
 	}
 	return true, w.lost()
 }
@@ -82,14 +94,14 @@ func (w *watch) routed(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		broke, err := w.pass(ctx, target.BaseURL, &target)
+		broke, err := w.pass(ctx, target, true)
 		switch {
 		case err != nil || w.ended || ctx.Err() != nil:
 			return err
-		case w.opened && !target.Addressed():
-			return w.resume(ctx)
-		case w.opened:
+		case w.opened && target.Addressed() && w.service.options.Peers.Direct():
 			return w.lost()
+		case w.opened:
+			return w.resume(ctx)
 		}
 		if again, err := w.trip.failed(ctx, broke); !again {
 			return err
@@ -97,26 +109,30 @@ func (w *watch) routed(ctx context.Context) error {
 	}
 }
 
-// resume asks the pod directly after the mesh broke off.
+// resume asks the pod itself after the mesh broke off, and again if that way leads through the mesh too and was cut as well.
 func (w *watch) resume(ctx context.Context) error {
-	_, err := w.pass(ctx, "http://"+w.place.address, nil)
-	if err != nil || w.ended || ctx.Err() != nil {
-		return err
+	peers, clock := w.service.options.Peers, w.service.options.Clock
+	for {
+		began := clock.Now()
+		_, err := w.pass(ctx, peers.To(w.place.pod, w.place.address), false)
+		if err != nil || w.ended || ctx.Err() != nil {
+			return err
+		}
+		if peers.Direct() || !w.held || clock.Since(began) < minStream {
+			return w.lost()
+		}
 	}
-	return w.lost()
 }
 
-// pass hands on the events of one stream until it breaks, and returns how; err is the edge's.
-func (w *watch) pass(ctx context.Context, baseURL string, target *backend.Target) (broke, err error) {
+// pass hands on the events of one stream until it breaks, and returns how; err is the edge's. The backend that chose the target
+// is told who answered.
+func (w *watch) pass(ctx context.Context, target backend.Target, chosen bool) (broke, err error) {
+	w.held = false
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // else a stream whose edge failed stays open
 	req := connect.NewRequest(&jarvisv1.WatchRequest{})
-	if target != nil {
-		for key, values := range target.Header {
-			req.Header()[key] = values
-		}
-	}
-	stream, err := w.service.upstreams.client(baseURL).Watch(ctx, req)
+	maps.Copy(req.Header(), target.Header)
+	stream, err := w.service.upstreams.client(target.BaseURL).Watch(ctx, req)
 	if err != nil {
 		return err, nil
 	}
@@ -124,7 +140,7 @@ func (w *watch) pass(ctx context.Context, baseURL string, target *backend.Target
 	for stream.Receive() {
 		event := stream.Msg()
 		if pod := event.GetPod(); pod != nil {
-			if done, err := w.arrived(ctx, pod.GetServed(), stream, target); done {
+			if done, err := w.arrived(ctx, pod.GetServed(), stream, chosen); done {
 				return nil, err
 			}
 		}
@@ -147,12 +163,13 @@ func (w *watch) pass(ctx context.Context, baseURL string, target *backend.Target
 }
 
 // arrived notes which pod the stream is held to. A stream that was resumed at a new incarnation is another pod's, and done.
-func (w *watch) arrived(ctx context.Context, served *jarvisv1.Served, stream *connect.ServerStreamForClient[jarvisv1.WatchResponse], target *backend.Target) (done bool, err error) {
+func (w *watch) arrived(ctx context.Context, served *jarvisv1.Served, stream *connect.ServerStreamForClient[jarvisv1.WatchResponse], chosen bool) (done bool, err error) {
 	if w.opened && served.GetIncarnation() != w.place.incarnation {
 		return true, nil
 	}
 	w.place = place{pod: served.GetPod(), address: served.GetAddress(), incarnation: served.GetIncarnation()}
-	if target != nil {
+	w.held = true
+	if chosen {
 		w.trip.answered(ctx, served, stream.ResponseHeader())
 	}
 	return false, w.open(served)

@@ -1,0 +1,98 @@
+// Package kubernetes follows the EndpointSlices of one Service: the list that the mesh's control plane makes its endpoints from.
+//
+// It needs the verbs list and watch on endpointslices in the Service's namespace, and nothing else. It does not ask the pods:
+// their readiness is the kubelet's business.
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/go-logr/logr"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	"github.com/smaran-v2/smaran/services/discovery/internal/latest"
+)
+
+// Service is a Service and the name of one of its ports.
+type Service struct {
+	Namespace, Name, Port string
+}
+
+// String is namespace/name:port.
+func (s Service) String() string { return s.Namespace + "/" + s.Name + ":" + s.Port }
+
+// Watcher follows a Service. It is safe for concurrent use.
+type Watcher struct {
+	*latest.Sets
+	service Service
+	log     *slog.Logger
+	// synced is closed at the first whole list.
+	synced chan struct{}
+	sync   sync.Once
+	done   chan struct{}
+}
+
+// Watch reads the slices and follows them until ctx ends. It fails with ErrForbidden, or with ErrUnreachable after a while. Later an
+// API server that is away is logged, and the last list stays, as in the proxies of a mesh whose control plane is away.
+func Watch(ctx context.Context, config *rest.Config, s Service, log *slog.Logger) (*Watcher, error) {
+	c, err := newClient(config, s)
+	if err != nil {
+		return nil, fmt.Errorf("kubernetes: %w", err)
+	}
+	starting, started := context.WithTimeout(ctx, startTimeout)
+	defer started()
+	if err := c.preflight(starting, s); err != nil {
+		utilnet.CloseIdleConnectionsFor(c.http.Transport)
+		return nil, err
+	}
+	w := &Watcher{Sets: latest.New(), service: s, log: log, synced: make(chan struct{}), done: make(chan struct{})}
+	following, stop := context.WithCancel(ctx)
+	go func() {
+		defer close(w.done)
+		defer stop()
+		w.follow(following, c)
+	}()
+	select {
+	case <-w.synced:
+		return w, nil
+	case <-starting.Done():
+		stop()
+		<-w.done
+		return nil, fmt.Errorf("%w with the slices of %s: %w", ErrUnreachable, s, starting.Err())
+	}
+}
+
+// Done is closed once the context of Watch has ended and nothing of the Watcher is left.
+func (w *Watcher) Done() <-chan struct{} { return w.done }
+
+// follow lists, watches, and starts anew where a watch expires or breaks, until ctx ends.
+func (w *Watcher) follow(ctx context.Context, c *client) {
+	defer utilnet.CloseIdleConnectionsFor(c.http.Transport)
+	logger := logr.FromSlogHandler(w.log.Handler())
+	store := cache.NewUndeltaStore(w.push, cache.MetaNamespaceKeyFunc)
+	cache.NewReflectorWithOptions(c, &discoveryv1.EndpointSlice{}, store, cache.ReflectorOptions{
+		Name: w.service.String(), Logger: &logger,
+	}).RunWithContext(klog.NewContext(ctx, logger))
+}
+
+// push takes all slices there are.
+func (w *Watcher) push(objects []any) {
+	list := make([]*discoveryv1.EndpointSlice, 0, len(objects))
+	for _, o := range objects {
+		if s, ok := o.(*discoveryv1.EndpointSlice); ok {
+			list = append(list, s)
+		}
+	}
+	pods := merge(list, w.service.Port)
+	if w.Put(pods) {
+		w.log.Info("endpoints changed", "service", w.service, "version", w.Current().Version, "endpoints", len(pods), "slices", len(list))
+	}
+	w.sync.Do(func() { close(w.synced) })
+}
