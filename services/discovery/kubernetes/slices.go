@@ -12,13 +12,13 @@ import (
 	"github.com/smaran-v2/smaran/services/endpoints"
 )
 
-// merge makes one list of a Service's slices, by address. Each pod and each address is there once.
+// Merge makes one list of a Service's slices, by address. Each pod and each address is there once.
 //
 // In a Service with two address families each pod is in two slices; its IPv4 address counts, so that all pods are of one family.
 // While the control plane moves an endpoint from one slice to another it is in both, and one of them is out of date. A pod never
 // comes back from terminating, so of two entries of a pod that says the truth. Of two pods with one address the one that is terminating
 // has lost it to the other.
-func merge(list []*discoveryv1.EndpointSlice, port string) []endpoints.Endpoint {
+func Merge(list []*discoveryv1.EndpointSlice, port string) []endpoints.Endpoint {
 	var found []entry
 	for _, s := range list {
 		number, ok := portNumber(s, port)

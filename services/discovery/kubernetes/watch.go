@@ -90,7 +90,7 @@ func (w *Watcher) push(objects []any) {
 			list = append(list, s)
 		}
 	}
-	pods := merge(list, w.service.Port)
+	pods := Merge(list, w.service.Port)
 	if w.Put(pods) {
 		w.log.Info("endpoints changed", "service", w.service, "version", w.Current().Version, "endpoints", len(pods), "slices", len(list))
 	}
