@@ -11,7 +11,6 @@ import (
 	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/mesh/envoyconfig"
-	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -20,16 +19,7 @@ func (c *Config) meshPolicy() mesh.Policy {
 	if c.Policy != "" {
 		return c.Policy
 	}
-	switch c.Backend {
-	case backend.IstioHash:
-		return mesh.Ring
-	case backend.StatefulHeader:
-		return mesh.StatefulByHeader
-	case backend.StatefulCookie:
-		return mesh.StatefulByCookie
-	default:
-		return mesh.RoundRobin
-	}
+	return c.Backend.MeshPolicy()
 }
 
 func (f *Fleet) meshArgs() []string {

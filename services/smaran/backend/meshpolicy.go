@@ -8,7 +8,7 @@ import (
 	"github.com/smaran-v2/smaran/services/mesh"
 )
 
-// meshPolicies are the mesh's policies with which the backend works; nil if it does not leave the choice to the mesh.
+// meshPolicies are the mesh's policies with which the backend works, the usual one first; nil if it does not leave the choice to the mesh.
 func (n Name) meshPolicies() []mesh.Policy {
 	switch n {
 	case IstioHash:
@@ -19,6 +19,14 @@ func (n Name) meshPolicies() []mesh.Policy {
 		return []mesh.Policy{mesh.StatefulByCookie}
 	}
 	return nil
+}
+
+// MeshPolicy is what a mesh is to do for the backend unless one asks for something else.
+func (n Name) MeshPolicy() mesh.Policy {
+	if wanted := n.meshPolicies(); len(wanted) > 0 {
+		return wanted[0]
+	}
+	return mesh.RoundRobin
 }
 
 // CheckMesh fails with ErrUnconfigured if the backend needs a mesh with another policy than p. It would look as if it worked, but the
