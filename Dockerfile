@@ -8,7 +8,9 @@ ARG GO_IMAGE=golang:1.26
 ARG BASE_IMAGE=gcr.io/distroless/static-debian12:nonroot
 
 FROM ${GO_IMAGE} AS services
-ENV GOWORK=off CGO_ENABLED=0
+# Without the tag gRPC's trace page brings html/template in, and with it the linker keeps every exported method: smaran would have
+# 42 MB instead of 30.
+ENV GOWORK=off CGO_ENABLED=0 GOFLAGS=-tags=grpcnotrace
 WORKDIR /src
 # First what the modules need, so that a change of code downloads nothing. Each replaces its siblings by ../.
 COPY proto/go.mod proto/go.sum proto/
