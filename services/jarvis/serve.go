@@ -50,7 +50,7 @@ func (p *Pod) serve(ctx, alive context.Context, cfg Config, s sockets, tele *tel
 		})
 	}
 	listen("api", s.public, handler)
-	listen("admin", s.admin, admin.New(admin.Options{Registry: tele.Registry, Ready: p.Ready, Log: tele.Log}))
+	listen("admin", s.admin, admin.New(admin.Options{Registry: tele.Registry, Ready: p.Ready, Draining: p.isDraining, Log: tele.Log}))
 	group.Go(func() error {
 		defer stop()
 		err := p.live(ctx, alive, serving, cfg.DrainTimeout)

@@ -41,6 +41,9 @@ const (
 	HeaderRetryAfter = "Retry-After"
 	// HeaderUpstreamServiceTime is what Envoy adds: whole milliseconds the upstream took.
 	HeaderUpstreamServiceTime = "X-Envoy-Upstream-Service-Time"
+	// HeaderEnvoyDegraded, on the answer to a health check, has Envoy leave a pod out of the balancing that is still to be reached: one
+	// that drains, where no list of endpoints says so.
+	HeaderEnvoyDegraded = "X-Envoy-Degraded"
 )
 
 // Media types.

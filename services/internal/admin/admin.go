@@ -19,7 +19,10 @@ type Options struct {
 	// Ready says why the service should get no traffic; nil means that it should. It must be quick, and look at nothing
 	// outside the process: a dependency's outage makes no pod unready.
 	Ready func() error
-	Log   *slog.Logger
+	// Draining, where set, is whether a ready service takes nothing new: /readyz still answers 200, with
+	// wire.HeaderEnvoyDegraded.
+	Draining func() bool
+	Log      *slog.Logger
 }
 
 // New serves /healthz, /readyz, /metrics and /debug/pprof/.
@@ -30,6 +33,9 @@ func New(o Options) http.Handler {
 		if err := o.Ready(); err != nil {
 			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
 			return
+		}
+		if o.Draining != nil && o.Draining() {
+			w.Header().Set(wire.HeaderEnvoyDegraded, "true")
 		}
 		fmt.Fprintln(w, "ok")
 	})

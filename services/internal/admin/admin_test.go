@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/smaran-v2/smaran/services/internal/admin"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 func TestAdmin(t *testing.T) {
@@ -41,4 +42,16 @@ func TestAdmin(t *testing.T) {
 	require.Contains(t, body, "seen_total 1")
 	code, _ = get("/debug/pprof/")
 	require.Equal(t, http.StatusOK, code)
+}
+
+func TestADrainingServiceIsReadyButDegraded(t *testing.T) {
+	draining := false
+	h := admin.New(admin.Options{Registry: prometheus.NewRegistry(), Ready: func() error { return nil },
+		Draining: func() bool { return draining }, Log: slog.New(slog.DiscardHandler)})
+	for _, draining = range []bool{false, true} {
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, wire.PathReady, nil))
+		require.Equal(t, http.StatusOK, rec.Code)
+		require.Equal(t, draining, rec.Header().Get(wire.HeaderEnvoyDegraded) != "")
+	}
 }
