@@ -1,0 +1,89 @@
+# Shared by the steps of the walk-through: each prints a command, runs it, says what to look at, and checks it. To be sourced.
+# shellcheck shell=bash
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+# shellcheck source=scripts/lib/cluster.bash
+. scripts/lib/cluster.bash
+# shellcheck source=/dev/null
+. deploy/images.env
+
+export LC_ALL=C
+# What a step sees is kept here, so that the next line can count it.
+OUT=out/walkthrough
+mkdir -p "$OUT"
+
+need_kubectl
+# Whatever the current context and namespace are, the commands of a step go to namespace dev of the kind cluster.
+config=$(kubectl config view --context "kind-$CLUSTER" --minify --flatten 2>/dev/null) ||
+	die "kubectl knows no context kind-$CLUSTER" "make the cluster: scripts/kind-up"
+KUBECONFIG=$(mktemp)
+export KUBECONFIG
+printf '%s\n' "$config" >"$KUBECONFIG"
+kubectl config set-context --current --namespace dev >/dev/null
+kubectl version >/dev/null 2>&1 || die "no answer from the cluster kind-$CLUSTER" "make it: scripts/kind-up"
+
+# A step that leaves something behind undoes it in a function of this name.
+undo() { :; }
+trap 'undo; rm -f "$KUBECONFIG"' EXIT
+
+bold() { if [[ -t 1 ]]; then printf '\033[1m%s\033[0m\n' "$1"; else printf '%s\n' "$1"; fi; }
+
+# title WORDS: what the step is about. The commands below it are complete once these two lines were typed.
+title() {
+	bold "== $*"
+	echo "To type them yourself: kubectl config use-context kind-$CLUSTER; kubectl config set-context --current --namespace dev"
+}
+
+# run <<END: prints the commands, then runs them.
+run() {
+	local commands
+	commands=$(cat)
+	echo
+	bold "\$ ${commands//$'\n'/$'\n'  }"
+	eval "$commands" </dev/null
+}
+
+# beside <<END: the same with istioctl, where it is there. The kubectl way came first and is enough.
+beside() {
+	local commands
+	commands=$(cat)
+	if command -v istioctl >/dev/null; then
+		echo
+		echo "The same with istioctl:"
+		run <<<"$commands"
+	else
+		printf '\nThe same with istioctl, which is not on this PATH:\n  %s\n' "$commands"
+	fi
+}
+
+# look WORDS: what to look at in what was just printed.
+look() { printf -- '-> %s\n' "$*"; }
+
+# expect WHAT TEST…: fails the step unless `test TEST…` holds.
+expect() {
+	local what=$1
+	shift
+	test "$@" || die "expected: $what" "found: $*"
+	echo "ok: $what"
+}
+
+# eventually WHAT COMMAND…: waits, a minute at most, until the command succeeds.
+eventually() {
+	local what=$1 end=$((SECONDS + 60))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || die "waited a minute in vain: $what" "asked with: $*"
+		sleep 0.5
+	done
+	echo "ok: $what"
+}
+
+# sidecar_has N: whether the debug pod's sidecar knows N healthy pods behind jarvis-service.
+sidecar_has() {
+	[[ $(kubectl exec deploy/debug -c istio-proxy -- pilot-agent request GET clusters |
+		grep -c '^outbound|80||jarvis-service\..*::health_flags::healthy') == "$1" ]]
+}
+
+# next STEP: what to type next.
+next() { printf '\nNext: scripts/walkthrough/%s\n' "$1"; }
