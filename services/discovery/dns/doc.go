@@ -7,6 +7,7 @@
 //     source/common/upstream/upstream_impl.cc).
 //   - A lookup that fails changes nothing; a name that does not exist has no addresses (cares_accept_nodata in
 //     source/extensions/network/dns_resolver/cares).
+//   - A pod that answers as a degraded one (wire.HeaderEnvoyDegraded) drains: it is out of the balancing, and may still be addressed.
 //
 // Beyond Envoy it asks each pod for its name, and lists a pod that was in rotation and answers that it is not ready as
 // draining: whoever addresses pods may still do so.

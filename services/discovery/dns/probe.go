@@ -54,7 +54,7 @@ func (w *Watcher) probe(ctx context.Context, address netip.Addr) verdict {
 	// What is left unread costs a connection, and a short answer is read at once.
 	_, _ = io.CopyN(io.Discard, res.Body, maxReady)
 	_ = res.Body.Close()
-	if res.StatusCode != http.StatusOK {
+	if res.StatusCode != http.StatusOK || res.Header.Get(wire.HeaderEnvoyDegraded) != "" {
 		return notReady
 	}
 	return ready

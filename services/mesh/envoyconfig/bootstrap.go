@@ -1,6 +1,6 @@
 // Package envoyconfig renders the bootstrap of an Envoy that does what package mesh does with the same options, over the
-// same endpoints file. It is what Istio would send a sidecar for the story's Service, DestinationRule and VirtualService,
-// less TLS and telemetry.
+// same endpoints file or over the addresses of a name. It is what Istio would send a sidecar for the story's Service,
+// DestinationRule and VirtualService, less TLS and telemetry.
 //
 // It starts no Envoy. Give Envoy --concurrency 1 where picks by round robin or least requests are compared: its workers
 // balance each on their own.
@@ -25,6 +25,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/smaran-v2/smaran/services/discovery/dns"
 	"github.com/smaran-v2/smaran/services/mesh"
 )
 
@@ -36,6 +37,20 @@ const Listener = "mesh"
 //
 // Seed, ShutdownGrace, LogLevel and LogFormat have no part in it: they are Envoy's command line or not there.
 func Bootstrap(o mesh.Options) ([]byte, error) {
+	file, err := filepath.Abs(o.Endpoints)
+	if err != nil {
+		return nil, fmt.Errorf("%w: endpoints file: %w", mesh.ErrOptions, err)
+	}
+	return render(o, fromFile{path: file})
+}
+
+// BootstrapDNS is Bootstrap for pods that are the addresses of a name, seen as package dns sees them; o.Endpoints has no part in it.
+func BootstrapDNS(o mesh.Options, pods dns.Name) ([]byte, error) {
+	o.Endpoints = pods.Host
+	return render(o, fromDNS{name: pods})
+}
+
+func render(o mesh.Options, pods source) ([]byte, error) {
 	checked := o
 	if checked.Admin == "" {
 		checked.Admin = o.Listen
@@ -43,18 +58,14 @@ func Bootstrap(o mesh.Options) ([]byte, error) {
 	if err := checked.Check(); err != nil {
 		return nil, err
 	}
-	file, err := filepath.Abs(o.Endpoints)
-	if err != nil {
-		return nil, fmt.Errorf("%w: endpoints file: %w", mesh.ErrOptions, err)
-	}
-	r := renderer{options: o, file: file}
+	r := renderer{options: o, pods: pods}
 	return r.bootstrap()
 }
 
 // renderer keeps the first error, so that building a tree of messages reads as one.
 type renderer struct {
 	options mesh.Options
-	file    string
+	pods    source
 	err     error
 }
 
@@ -97,9 +108,13 @@ func (r *renderer) address(hostPort string) *corev3.Address {
 	if host == "" {
 		host = "0.0.0.0"
 	}
+	return socketAddress(host, uint16(number))
+}
+
+func socketAddress(host string, port uint16) *corev3.Address {
 	return &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
 		Address:       host,
-		PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(number)},
+		PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: uint32(port)},
 	}}}
 }
 

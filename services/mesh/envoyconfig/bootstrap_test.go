@@ -25,7 +25,11 @@ func options(t *testing.T, policy mesh.Policy) mesh.Options {
 func TestBootstrapMatchesTheGoldenFile(t *testing.T) {
 	got, err := envoyconfig.Bootstrap(options(t, mesh.StatefulByCookie))
 	require.NoError(t, err)
-	want, err := os.ReadFile(filepath.Join("testdata", "stateful-cookie.json"))
+	golden := filepath.Join("testdata", "stateful-cookie.json")
+	if *update {
+		require.NoError(t, os.WriteFile(golden, got, 0o644))
+	}
+	want, err := os.ReadFile(golden)
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(string(want), string(got)))
 }
@@ -48,6 +52,7 @@ func TestEnvoyTakesEveryBootstrap(t *testing.T) {
 			require.NoError(t, err)
 			testreal.ValidateEnvoy(t, string(bootstrap))
 		}
+		testreal.ValidateEnvoy(t, string(compose(t, policy)))
 	}
 }
 

@@ -1,8 +1,6 @@
 package envoyconfig
 
 import (
-	"path/filepath"
-
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	httpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
@@ -16,16 +14,7 @@ import (
 
 func (r *renderer) cluster() *clusterv3.Cluster {
 	c := &clusterv3.Cluster{
-		Name:                 endpoints.ClusterName,
-		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS},
-		EdsClusterConfig: &clusterv3.Cluster_EdsClusterConfig{EdsConfig: &corev3.ConfigSource{
-			ResourceApiVersion: corev3.ApiVersion_V3,
-			ConfigSourceSpecifier: &corev3.ConfigSource_PathConfigSource{PathConfigSource: &corev3.PathConfigSource{
-				Path: r.file,
-				// Without it the swap of a symbolic link beside the file goes unseen.
-				WatchedDirectory: &corev3.WatchedDirectory{Path: filepath.Dir(r.file)},
-			}},
-		}},
+		Name:           endpoints.ClusterName,
 		ConnectTimeout: duration(r.options.ConnectTimeout),
 		CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{
 			HealthyPanicThreshold: &typev3.Percent{Value: 0},
@@ -48,6 +37,7 @@ func (r *renderer) cluster() *clusterv3.Cluster {
 			}),
 		},
 	}
+	r.pods.discover(c)
 	r.balance(c)
 	return c
 }
@@ -71,11 +61,7 @@ func (r *renderer) balance(c *clusterv3.Cluster) {
 	case mesh.LeastRequest, mesh.StatefulByHeader, mesh.StatefulByCookie:
 		c.LbPolicy = clusterv3.Cluster_LEAST_REQUEST
 	}
-	var selectable []corev3.HealthStatus
-	for _, health := range r.options.Policy.Selectable() {
-		selectable = append(selectable, corev3.HealthStatus(health))
-	}
-	if len(selectable) > 0 {
-		c.CommonLbConfig.OverrideHostStatus = &corev3.HealthStatusSet{Statuses: selectable}
+	if statuses := r.pods.statuses(r.options.Policy.Selectable()); len(statuses) > 0 {
+		c.CommonLbConfig.OverrideHostStatus = &corev3.HealthStatusSet{Statuses: statuses}
 	}
 }
