@@ -1,0 +1,106 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
+)
+
+// FieldManager owns the fields that are applied or changed by this program.
+const FieldManager = "smaran-loadtest"
+
+// Apply makes an object what o says, by server-side apply; fields that others own are taken over, and what o leaves out stays.
+func (c *Client) Apply(ctx context.Context, o *unstructured.Unstructured) error {
+	in, err := c.in(ctx, o)
+	if err != nil {
+		return err
+	}
+	_, err = in.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
+	return explain("apply "+Name(o), err)
+}
+
+// Read is the object as the cluster has it. It fails with ErrNotFound.
+func (c *Client) Read(ctx context.Context, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	in, err := c.in(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	live, err := in.Get(ctx, o.GetName(), metav1.GetOptions{})
+	return live, explain("read "+Name(o), err)
+}
+
+// Put makes an object exactly what o says, whatever it was, and makes it where it is not there.
+func (c *Client) Put(ctx context.Context, o *unstructured.Unstructured) error {
+	live, err := c.Read(ctx, o)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		in, err := c.in(ctx, o)
+		if err != nil {
+			return err
+		}
+		_, err = in.Create(ctx, o, metav1.CreateOptions{FieldManager: FieldManager})
+		return explain("make "+Name(o), err)
+	case err != nil:
+		return err
+	}
+	in, err := c.in(ctx, o)
+	if err != nil {
+		return err
+	}
+	o = o.DeepCopy()
+	o.SetResourceVersion(live.GetResourceVersion())
+	_, err = in.Update(ctx, o, metav1.UpdateOptions{FieldManager: FieldManager})
+	return explain("put back "+Name(o), err)
+}
+
+// Remove deletes an object and, in the background, what belongs to it. One that is gone already is no error.
+func (c *Client) Remove(ctx context.Context, o *unstructured.Unstructured) error {
+	in, err := c.in(ctx, o)
+	if err != nil {
+		return ignoreNotFound(err)
+	}
+	background := metav1.DeletePropagationBackground
+	return ignoreNotFound(explain("delete "+Name(o), in.Delete(ctx, o.GetName(), metav1.DeleteOptions{PropagationPolicy: &background})))
+}
+
+// Matching lists the objects of o's kind, in o's namespace, that a label selector matches.
+func (c *Client) Matching(ctx context.Context, o *unstructured.Unstructured, selector string) ([]unstructured.Unstructured, error) {
+	in, err := c.in(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	list, err := in.List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return nil, explain("list "+o.GetKind()+"s in "+o.GetNamespace(), err)
+	}
+	return list.Items, nil
+}
+
+func (c *Client) in(ctx context.Context, o *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
+	r, err := c.Mapper.Resource(ctx, o.GroupVersionKind())
+	if err != nil {
+		return nil, err
+	}
+	if r.Namespaced {
+		return c.Dynamic.Resource(r.GroupVersionResource).Namespace(o.GetNamespace()), nil
+	}
+	return c.Dynamic.Resource(r.GroupVersionResource), nil
+}
+
+// Name is an object as errors name it.
+func Name(o *unstructured.Unstructured) string {
+	if o.GetNamespace() == "" {
+		return o.GetKind() + " " + o.GetName()
+	}
+	return o.GetKind() + " " + o.GetNamespace() + "/" + o.GetName()
+}
+
+func ignoreNotFound(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
