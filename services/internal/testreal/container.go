@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -14,9 +15,9 @@ import (
 	"github.com/testcontainers/testcontainers-go/log"
 )
 
-// How long an image may take to arrive, and one request to the engine.
+// How long a container may take to start, its image to be fetched before, and one request to the engine.
 const (
-	pullTimeout   = 5 * time.Minute
+	runTimeout    = 5 * time.Minute
 	engineTimeout = 30 * time.Second
 )
 
@@ -31,20 +32,19 @@ type inContainer struct {
 	onHost bool
 }
 
-// startContainer runs the program in a container until the test ends. Without a Docker engine, or where the image can't be had, it
+// startContainer runs the program in a container until the test ends. Without a Docker engine that can do so it
 // skips the test, or fails it under CI=true. Output is shown if the test fails.
 func startContainer(t testing.TB, c inContainer) (*process, *testcontainers.DockerContainer) {
 	t.Helper()
+	image := pinned(t, c.image)
+	absent := func(err error) {
+		Skip(t, fmt.Sprintf("no %s on PATH and no Docker engine to run %s: %s, or set %s, or start Docker (%v)",
+			c.program, image, hint(c.program), variable(c.program), err))
+	}
 	logger := testcontainers.WithLogger(log.TestLogger(t))
 	engine, err := testcontainers.NewDockerProvider(testcontainers.Generic2DockerOptions(logger)...)
 	if err != nil {
-		Skip(t, fmt.Sprintf("no %s on PATH and no Docker engine: %s, or set %s, or start Docker (%v)",
-			c.program, hint(c.program), variable(c.program), err))
-	}
-	image := pinned(t, c.image)
-	if err := fetch(t.Context(), engine, image); err != nil {
-		Skip(t, fmt.Sprintf("no %s on PATH, and the engine can't get the image %s: %s, or set %s (%v)",
-			c.program, image, hint(c.program), variable(c.program), err))
+		absent(err)
 	}
 	options := []testcontainers.ContainerCustomizer{logger, testcontainers.WithCmd(c.args...)}
 	if c.port != "" {
@@ -62,17 +62,23 @@ func startContainer(t testing.TB, c inContainer) (*process, *testcontainers.Dock
 				host.Binds = []string{os.TempDir() + ":" + os.TempDir()}
 			}))
 	}
-	running, err := testcontainers.Run(t.Context(), image, options...)
+	starting, cancel := context.WithTimeout(t.Context(), runTimeout)
+	t.Cleanup(cancel)
+	running, err := testcontainers.Run(starting, image, options...)
 	if err != nil {
 		// What was created before it went wrong is there to be removed.
 		_ = testcontainers.TerminateContainer(running)
-		t.Fatalf("start %s in a container of %s: %v", c.program, image, err)
+		absent(err)
 	}
 	state, err := running.State(t.Context())
 	if err != nil {
 		t.Fatalf("%s's container: %v", c.program, err)
 	}
 	p := &process{name: c.program, pid: state.Pid, output: logs{running}, exited: make(chan struct{})}
+	if c.onHost && runtime.GOOS != "linux" {
+		// There the engine is in a machine of its own.
+		p.silent = "in Docker Desktop turn on Settings > Resources > Network > Enable host networking"
+	}
 	waiting, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	go func() {
 		defer close(p.exited)
@@ -96,16 +102,6 @@ func startContainer(t testing.TB, c inContainer) (*process, *testcontainers.Dock
 		}
 	})
 	return p, running
-}
-
-// fetch gets the image unless the engine has it.
-func fetch(ctx context.Context, engine *testcontainers.DockerProvider, image string) error {
-	ctx, cancel := context.WithTimeout(ctx, pullTimeout)
-	defer cancel()
-	if _, err := engine.Client().ImageInspect(ctx, image); err == nil {
-		return nil
-	}
-	return engine.PullImage(ctx, image)
 }
 
 // logs reads what a container wrote when it is asked for.

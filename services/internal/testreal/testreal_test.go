@@ -1,11 +1,14 @@
 package testreal_test
 
 import (
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -74,17 +77,30 @@ func TestWrongVariableFailsInsteadOfSkipping(t *testing.T) {
 func TestStartsRedis(t *testing.T) { testreal.StartRedis(t) }
 
 func TestNeitherProgramNorEngine(t *testing.T) {
+	// An engine that answers, and has nothing: without any, testcontainers would look for one elsewhere on this machine.
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/info"):
+			_, _ = io.WriteString(w, "{}")
+		case !strings.HasSuffix(r.URL.Path, "/_ping"):
+			http.Error(w, `{"message":"no such image"}`, http.StatusNotFound)
+		}
+	}))
+	defer engine.Close()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	for ci, verdict := range map[string]string{"": "--- SKIP", "true": "--- FAIL"} {
 		// A process of its own, as testcontainers remembers the engine that it found.
 		child := exec.CommandContext(t.Context(), self, "-test.run=^TestStartsRedis$", "-test.v")
-		child.Env = []string{"PATH=" + t.TempDir(), "HOME=" + t.TempDir(), "DOCKER_HOST=unix:///nowhere.sock", "CI=" + ci}
+		child.Env = []string{"PATH=" + t.TempDir(), "HOME=" + t.TempDir(), "CI=" + ci,
+			"DOCKER_HOST=tcp://" + engine.Listener.Addr().String(), "TESTCONTAINERS_RYUK_DISABLED=true"}
 		out, err := child.CombinedOutput()
 		require.Equal(t, ci == "true", err != nil, "%s", out)
 		require.Contains(t, string(out), verdict)
-		require.Contains(t, string(out), "SKIP-REASON: no redis-server on PATH and no Docker engine: install Redis")
-		require.Contains(t, string(out), "nowhere.sock")
+		require.Contains(t, string(out), "SKIP-REASON: no redis-server on PATH and no Docker engine to run redis:")
+		require.Contains(t, string(out), "install Redis, for example apt-get install redis-server, or set REDIS_SERVER_BIN, or start Docker")
+		require.Contains(t, string(out), "no such image")
 	}
 }
 
