@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,6 +58,8 @@ type kind struct {
 	// mesh is how the mesh chooses; "" for a backend that needs none.
 	mesh  mesh.Policy
 	redis bool
+	// peers: pods are reached through the mesh too.
+	peers bool
 
 	// sticky: a session's requests reach one pod while the endpoints stay.
 	sticky bool
@@ -67,7 +70,7 @@ type kind struct {
 }
 
 func kinds() []kind {
-	return []kind{
+	kinds := []kind{
 		{label: "roundrobin", name: backend.RoundRobin},
 		{label: "redis-plain", name: backend.RedisPlain, redis: true, sticky: true, follows: true},
 		{label: "redis", name: backend.Redis, redis: true, sticky: true, agrees: true, follows: true},
@@ -77,6 +80,11 @@ func kinds() []kind {
 		{label: "stateful-header", name: backend.StatefulHeader, mesh: mesh.StatefulByHeader, sticky: true, follows: true},
 		{label: "stateful-cookie", name: backend.StatefulCookie, mesh: mesh.StatefulByCookie, sticky: true, follows: true},
 	}
+	for _, k := range slices.Clone(kinds) {
+		k.label, k.peers = k.label+"/peers", true
+		kinds = append(kinds, k)
+	}
+	return kinds
 }
 
 // newRig starts n pods and a backend of kind k over them.
@@ -93,6 +101,9 @@ func newRig(t testing.TB, k kind, n int, edit ...func(*backend.Deps)) *rig {
 	}
 	if k.mesh != "" {
 		r.deps.MeshURL, r.deps.MeshPolicy = r.Mesh(t, k.mesh), k.mesh
+	}
+	if k.peers {
+		r.deps.Peers.URL = r.Peers(t)
 	}
 	if k.redis {
 		r.mini = miniredis.RunT(t)
@@ -113,8 +124,8 @@ func newRig(t testing.TB, k kind, n int, edit ...func(*backend.Deps)) *rig {
 func (r *rig) serve(t testing.TB, name backend.Name) {
 	t.Helper()
 	service, err := core.New(core.Options{
-		Backends: backend.NewSet(r.deps), Backend: name, Endpoints: r.Fleet, RequestTimeout: 30 * time.Second,
-		Tracer: noop.NewTracerProvider(), Propagator: propagation.TraceContext{}, Metrics: prometheus.NewRegistry(),
+		Backends: backend.NewSet(r.deps), Backend: name, Endpoints: r.Fleet, Peers: r.deps.Peers, RequestTimeout: 30 * time.Second,
+		Tracer: noop.NewTracerProvider(), Propagator: propagation.TraceContext{}, Metrics: r.metrics,
 		Clock: clockwork.NewRealClock(), Log: r.deps.Log,
 	})
 	require.NoError(t, err)

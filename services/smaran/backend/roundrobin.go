@@ -9,7 +9,7 @@ import (
 type roundRobin struct {
 	pods  podSource
 	peers Peers
-	next atomic.Uint64
+	next  atomic.Uint64
 }
 
 func newRoundRobin(d Deps) (Backend, error) {

@@ -3,11 +3,16 @@ package edge_test
 import (
 	"bufio"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
+	"github.com/jonboulle/clockwork"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -208,4 +213,100 @@ func TestAPodThatRefusesTheStreamOfItsCall(t *testing.T) {
 	s.Pod("jarvis-0").Refuse(func(string) error { return connect.NewError(connect.CodeUnavailable, io.ErrUnexpectedEOF) })
 	lost := s.events(t, "s").next(t)
 	require.Equal(t, wire.EventPodLost, lost.name, "the pod that has the call does not serve its stream")
+}
+
+// cutter is a way to peers that can cut every stream on it, as a mesh does at a time-out.
+type cutter struct {
+	url string
+	mu  sync.Mutex
+	on  map[net.Conn]struct{}
+}
+
+func startCutter(t *testing.T, upstream string) *cutter {
+	t.Helper()
+	target, err := url.Parse(upstream)
+	require.NoError(t, err)
+	c := &cutter{on: map[net.Conn]struct{}{}}
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	c.url = "http://" + l.Addr().String()
+	var passing sync.WaitGroup
+	passing.Go(func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			to, err := new(net.Dialer).Dial("tcp", target.Host)
+			if err != nil {
+				_ = from.Close()
+				continue
+			}
+			c.mu.Lock()
+			c.on[from], c.on[to] = struct{}{}, struct{}{}
+			c.mu.Unlock()
+			passing.Go(func() { _, _ = io.Copy(to, from); _ = to.Close() })
+			passing.Go(func() { _, _ = io.Copy(from, to); _ = from.Close() })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		c.cut()
+		passing.Wait()
+	})
+	return c
+}
+
+func (c *cutter) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.on {
+		_ = conn.Close()
+		delete(c.on, conn)
+	}
+}
+
+func TestAStreamThroughTheWayToPeers(t *testing.T) {
+	fleet := podtest.NewFleet(t, 3)
+	way := startCutter(t, fleet.Peers(t))
+	clock := clockwork.NewFakeClock()
+	s := start(t, fleet, func(set *settings) { set.peers.URL, set.clock = way.url, clock })
+	pod := fleet.Pod(s.place(t, "s").Header.Get(wire.HeaderPod))
+	events := s.events(t, "s")
+	require.Equal(t, pod.Name, events.next(t).pod(t))
+
+	for range 3 { // each is cut in its turn
+		clock.Advance(time.Minute)
+		way.cut()
+		require.Equal(t, pod.Name, events.next(t).pod(t), "it is resumed at the pod")
+		require.Eventually(t, func() bool { return pod.Watchers() == 1 }, podtest.Wait, podtest.Poll)
+	}
+	pod.Kill()
+	lost := events.next(t)
+	require.Equal(t, wire.EventPodLost, lost.name, "the mesh takes the stream to a pod without the call, which is no such thing as the end of it")
+	require.Equal(t, pod.Name, lost.message(t).GetPodLost().GetPod())
+	require.Zero(t, events.next(t))
+}
+
+func TestAStreamThatEndsAtOnceAgainAndAgainIsGivenUp(t *testing.T) {
+	fleet := podtest.NewFleet(t, 1)
+	s := start(t, fleet, func(set *settings) { set.peers.URL, set.clock = fleet.Peers(t), clockwork.NewFakeClock() })
+	s.place(t, "s")
+	pod := fleet.Pod("jarvis-0")
+	events := s.events(t, "s")
+	events.next(t)
+	pod.Send("s", nil)
+	require.Equal(t, pod.Name, events.next(t).pod(t), "once it is resumed")
+	pod.Send("s", nil)
+	require.Equal(t, wire.EventPodLost, events.next(t).name, "no time has passed")
+}
+
+func TestAStreamToAPodThatTheMeshHasNoLonger(t *testing.T) {
+	fleet := podtest.NewFleet(t, 3)
+	s := start(t, fleet, func(set *settings) { set.peers.URL = fleet.Peers(t) })
+	pod := fleet.Pod(s.place(t, "s").Header.Get(wire.HeaderPod))
+	fleet.Remove(pod.Name)
+	lost := s.events(t, "s").next(t)
+	require.Equal(t, wire.EventPodLost, lost.name)
+	require.Equal(t, pod.Name, lost.message(t).GetPodLost().GetPod(), "not the pod that answered in its place")
 }

@@ -40,6 +40,8 @@ type settings struct {
 	timeout  time.Duration
 	tracer   trace.TracerProvider
 	policy   mesh.Policy
+	peers    backend.Peers
+	clock    clockwork.Clock
 }
 
 // server is smaran's public API over a fleet.
@@ -59,24 +61,24 @@ func start(t testing.TB, fleet *podtest.Fleet, edit ...func(*settings)) *server 
 	t.Helper()
 	set := settings{
 		backend: backend.AppHash, mode: session.Strict, maxBody: 1 << 20, origins: []string{"*"}, timeout: 30 * time.Second,
-		tracer: noop.NewTracerProvider(), policy: mesh.Ring,
+		tracer: noop.NewTracerProvider(), policy: mesh.Ring, clock: clockwork.NewRealClock(),
 	}
 	for _, e := range edit {
 		e(&set)
 	}
 	var (
 		log   = slog.New(slog.DiscardHandler)
-		clock = clockwork.NewRealClock()
+		clock = set.clock
 		s     = &server{Fleet: fleet, metrics: prometheus.NewRegistry(), stopped: make(chan struct{})}
 	)
 	sealer, err := token.NewSealer([]token.Key{token.RandomKey("test")}, time.Hour, clock)
 	require.NoError(t, err)
 	deps := backend.Deps{
-		Endpoints: fleet, Metrics: backend.NewMetrics(s.metrics), Log: log, Clock: clock, Seed: 1,
+		Endpoints: fleet, Peers: set.peers, Metrics: backend.NewMetrics(s.metrics), Log: log, Clock: clock, Seed: 1,
 		MeshURL: fleet.Mesh(t, set.policy), MeshPolicy: set.policy, Sealer: sealer,
 	}
 	service, err := core.New(core.Options{
-		Backends: backend.NewSet(deps), Backend: set.backend, AllowOverride: set.override, Endpoints: fleet, RequestTimeout: set.timeout,
+		Backends: backend.NewSet(deps), Backend: set.backend, AllowOverride: set.override, Endpoints: fleet, Peers: set.peers, RequestTimeout: set.timeout,
 		Tracer: set.tracer, Propagator: propagation.TraceContext{}, Metrics: s.metrics, Clock: clock, Log: log,
 	})
 	require.NoError(t, err)
