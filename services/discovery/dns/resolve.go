@@ -7,6 +7,19 @@ import (
 	"net/netip"
 )
 
+// NewResolver is Go's own resolver, which tells a name without addresses from a lookup that failed; the C library's does not always.
+// dial connects to name servers.
+func NewResolver(dial func(ctx context.Context, network, address string) (net.Conn, error)) *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err == nil {
+			// Else a lookup that was given up goes on reading for 5 s. This ctx ends with each exchange.
+			context.AfterFunc(ctx, func() { _ = conn.Close() })
+		}
+		return conn, err
+	}}
+}
+
 // resolve marks which hosts DNS gives, and adds those that are new.
 func (w *Watcher) resolve(ctx context.Context) {
 	addresses, err := w.lookup(ctx)

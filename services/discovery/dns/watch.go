@@ -47,10 +47,10 @@ type Deps struct {
 
 // Defaults are the system's.
 func Defaults(log *slog.Logger) Deps {
+	dial := (&net.Dialer{}).DialContext
 	return Deps{
-		// Go's own resolver tells a name without addresses from a lookup that failed; the C library's does not always.
-		Resolver: &net.Resolver{PreferGo: true},
-		Dial:     (&net.Dialer{}).DialContext,
+		Resolver: NewResolver(dial),
+		Dial:     dial,
 		Clock:    clockwork.NewRealClock(),
 		Log:      log,
 	}
