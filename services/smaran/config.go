@@ -24,6 +24,8 @@ type Config struct {
 	// Listen serves the public API, AdminListen operators.
 	Listen      string `env:"LISTEN" envDefault:":8080"`
 	AdminListen string `env:"ADMIN_LISTEN" envDefault:":9090"`
+	// PublicURL is scheme and authority under which clients reach Listen, where it is known. It is only shown, at the start.
+	PublicURL string `env:"PUBLIC_URL"`
 
 	// Backend chooses the pods. A request may name another in x-smaran-backend if AllowBackendOverride.
 	Backend              backend.Name `env:"BACKEND" envDefault:"istio-hash"`
@@ -81,6 +83,7 @@ func (c *Config) Validate() error {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
+	want(isBase(c.PublicURL), "PUBLIC_URL is %q, expected scheme and authority, such as http://127.0.0.1:8080", c.PublicURL)
 	want(isBase(c.MeshURL), "MESH_URL is %q, expected scheme and authority, such as http://127.0.0.1:15001", c.MeshURL)
 	want(isBase(c.PeersURL), "PEERS_URL is %q, expected scheme and authority, such as http://jarvis-peers", c.PeersURL)
 	want(slices.Contains(mesh.Policies(), c.MeshPolicy), "MESH_POLICY is %q, expected one of %v", c.MeshPolicy, mesh.Policies())

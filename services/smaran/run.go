@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -14,7 +15,9 @@ import (
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
 	"github.com/smaran-v2/smaran/services/internal/telemetry"
 	"github.com/smaran-v2/smaran/services/lifeline"
+	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // Run serves the public API until ctx ends or the process that started this one dies, then lets requests finish. Its one
@@ -75,6 +78,9 @@ func serve(ctx context.Context, cfg Config, tel *telemetry.Telemetry, api, opera
 	}()
 	defer func() { stop(); <-working; <-app.pods.Done() }()
 
+	if cfg.PublicURL != "" {
+		tel.Log.InfoContext(ctx, "try it: curl -H '"+strings.ToLower(session.Header)+": room-42' "+cfg.PublicURL+wire.PathInference)
+	}
 	tel.Log.InfoContext(ctx, "serving", "backend", cfg.Backend, "address", api.Addr().String(), "admin", operators.Addr().String())
 	servers, serving := errgroup.WithContext(ctx)
 	servers.Go(func() error {

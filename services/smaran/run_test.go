@@ -190,6 +190,13 @@ func TestATakenPortIsReported(t *testing.T) {
 	require.ErrorContains(t, err, strings.TrimPrefix(p.admin, "http://"))
 }
 
+func TestRunSaysWhatToTry(t *testing.T) {
+	fleet := podtest.NewFleet(t, 1)
+	p := start(t, fleet, "SMARAN_BACKEND=app-hash", "SMARAN_PUBLIC_URL=http://192.0.2.1:8080")
+	require.Contains(t, p.log.String(), "curl -H 'x-call-session-id: room-42' http://192.0.2.1:8080/inference")
+	require.NotContains(t, start(t, fleet, "SMARAN_BACKEND=app-hash").log.String(), "curl")
+}
+
 func TestRandomKeysAreReported(t *testing.T) {
 	fleet := podtest.NewFleet(t, 1)
 	p := start(t, fleet, "SMARAN_BACKEND=stateful-header", "SMARAN_MESH_URL="+fleet.Mesh(t, "stateful-header"), "SMARAN_MESH_POLICY=stateful-header")
