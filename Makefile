@@ -55,8 +55,10 @@ lint: $(TOOLS)/staticcheck $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-g
 	@PATH='$(CURDIR)/$(TOOLS)':"$$PATH" scripts/lint $(MODULES)
 
 .PHONY: generate
-generate: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go ## generate Go from the .proto files
+generate: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go ## write what is generated: Go from .proto files, compose's Envoys, copies of image pins
 	cd proto && PATH='$(CURDIR)/$(TOOLS)':"$$PATH" buf generate
+	cd services && go test ./mesh/envoyconfig -run Compose -update
+	scripts/pins
 
 .PHONY: clean
 clean: ## remove bin/ and out/

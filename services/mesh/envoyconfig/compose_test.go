@@ -2,6 +2,7 @@ package envoyconfig_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,12 +13,14 @@ import (
 	"github.com/smaran-v2/smaran/services/discovery/dns"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/mesh/envoyconfig"
+	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
 
 var update = flag.Bool("update", false, "write the golden files, and the Envoys of docker compose")
 
-// composed is where docker compose takes its Envoys' bootstraps from, one a policy.
-var composed = filepath.Join("..", "..", "..", "deploy", "compose", "envoy")
+// composed is what docker-compose.yaml takes from here: Envoy's bootstrap, one a policy, and the variables and bootstrap that suit a
+// backend.
+var composed = filepath.Join("..", "..", "..", "deploy", "compose")
 
 // compose is the Envoy of docker compose: its addresses are a container's own.
 func compose(t *testing.T, policy mesh.Policy) []byte {
@@ -29,16 +32,38 @@ func compose(t *testing.T, policy mesh.Policy) []byte {
 	return bootstrap
 }
 
+// suited is what docker-compose.yaml extends smaran and envoy by.
+const suited = `# Written by make generate.
+services:
+  smaran:
+    environment:
+      SMARAN_BACKEND: %[1]s
+      SMARAN_MESH_POLICY: ${SMARAN_MESH_POLICY:-%[2]s}
+  envoy:
+    volumes:
+      - type: bind
+        source: ../envoy/${SMARAN_MESH_POLICY:-%[2]s}.json
+        target: /etc/envoy/mesh.json
+        read_only: true
+        bind: {create_host_path: false}
+`
+
 func TestComposeHasWhatIsRendered(t *testing.T) {
+	files := map[string]string{}
 	for _, policy := range []mesh.Policy{mesh.RoundRobin, mesh.Ring, mesh.Maglev, mesh.StatefulByHeader, mesh.StatefulByCookie} {
-		t.Run(string(policy), func(t *testing.T) {
-			path, got := filepath.Join(composed, string(policy)+".json"), compose(t, policy)
-			if *update {
-				require.NoError(t, os.WriteFile(path, got, 0o644))
-			}
-			want, err := os.ReadFile(path)
-			require.NoError(t, err, "write it: make generate")
-			require.Empty(t, cmp.Diff(string(want), string(got)), "stale: make generate")
-		})
+		files[filepath.Join("envoy", string(policy)+".json")] = string(compose(t, policy))
+	}
+	for _, name := range backend.Names() {
+		files[filepath.Join("backends", string(name)+".yaml")] = fmt.Sprintf(suited, name, name.MeshPolicy())
+		require.Contains(t, files, filepath.Join("envoy", string(name.MeshPolicy())+".json"))
+	}
+	for name, got := range files {
+		path := filepath.Join(composed, name)
+		if *update {
+			require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+		}
+		want, err := os.ReadFile(path)
+		require.NoError(t, err, "write it: make generate")
+		require.Empty(t, cmp.Diff(string(want), got), "%s is stale: make generate", name)
 	}
 }
