@@ -51,7 +51,7 @@ func Parse(text string) (Location, error) {
 	l := Location{text: text}
 	switch u.Scheme {
 	case schemeFile:
-		if u.Host != "" || u.RawQuery != "" || !filepath.IsAbs(filepath.FromSlash(u.Path)) {
+		if u.Host != "" || u.RawQuery != "" || u.Fragment != "" || !filepath.IsAbs(filepath.FromSlash(u.Path)) || strings.HasSuffix(u.Path, "/") {
 			return Location{}, wrong(text, wantFile)
 		}
 		l.what = filepath.FromSlash(u.Path)

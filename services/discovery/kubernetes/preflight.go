@@ -47,7 +47,10 @@ func (c *client) preflight(ctx context.Context, s Service) error {
 		case errors.Is(err, ErrForbidden):
 			return err
 		case err != nil:
-			return fmt.Errorf("%w that lets it %s %s in namespace %s: %w", ErrUnreachable, step.verb, resource, s.Namespace, errors.Join(last, err))
+			if last == nil {
+				last = err
+			}
+			return fmt.Errorf("%w to a try to %s %s in namespace %s: %w", ErrUnreachable, step.verb, resource, s.Namespace, last)
 		}
 	}
 	return nil
