@@ -11,6 +11,7 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/experiments"
 	"github.com/smaran-v2/smaran/loadtest/internal/predict"
+	"github.com/smaran-v2/smaran/loadtest/internal/probe"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
 )
 
@@ -21,6 +22,7 @@ type commands struct {
 	Predict predict.Cmd     `cmd:"" help:"Say which sessions move between two sets of hosts."`
 	Claims  experiments.Cmd `cmd:"" help:"Put to the test what the scenarios don't."`
 	Report  report.Cmd      `cmd:"" help:"Show report.json files again, several laid over one another."`
+	Probe   probe.Cmd       `cmd:"" hidden:"" help:"Answer and ask requests in a pod, for the claims that need a cluster."`
 
 	LogLevel slog.Level `help:"Level of the log on stderr: debug, info, warn or error." default:"error"`
 }

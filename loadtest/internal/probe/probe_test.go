@@ -1,0 +1,155 @@
+package probe_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/probe"
+	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+// serve closes its idle connections before goleak looks.
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestBatchTakesSessionsInTurn(t *testing.T) {
+	url := serve(t, probe.Target("jarvis-1"))
+	answers, err := probe.Run(t.Context(), probe.Batch{URL: url, Sessions: []string{"a", "b"}, Requests: 5, Keep: []string{wire.HeaderTurn}})
+	require.NoError(t, err)
+	require.Len(t, answers, 5)
+	turns := map[string]string{}
+	for i, a := range answers {
+		require.True(t, a.OK(), a.Error)
+		require.Equal(t, "jarvis-1", a.Pod)
+		require.Positive(t, a.Took)
+		require.Equal(t, []string{"a", "b"}[i%2], a.Session)
+		turns[a.Session] = a.Header[wire.HeaderTurn]
+	}
+	require.Equal(t, map[string]string{"a": "3", "b": "2"}, turns)
+}
+
+func TestWithoutSessionsThereIsNoHeader(t *testing.T) {
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, sent := r.Header[session.Header]; sent || r.Header.Get(session.Header) != "" {
+			w.WriteHeader(http.StatusTeapot)
+		}
+		http.Error(w, "no session", http.StatusBadRequest)
+	}))
+	answers, err := probe.Run(t.Context(), probe.Batch{URL: url, Requests: 1})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusBadRequest, answers[0].Status)
+	require.Equal(t, "no session\n", answers[0].Body)
+	require.False(t, answers[0].OK())
+}
+
+func TestEachSessionKeepsItsOwnCookies(t *testing.T) {
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := r.Cookie("pod")
+		if err != nil {
+			http.SetCookie(w, &http.Cookie{Name: "pod", Value: r.Header.Get(session.Header)})
+			return
+		}
+		w.Header().Set(wire.HeaderPod, c.Value)
+	}))
+	b := probe.Batch{URL: url, Sessions: []string{"a", "b"}, Requests: 4, Cookies: true}
+	answers, err := probe.Run(t.Context(), b)
+	require.NoError(t, err)
+	require.Equal(t, []string{"", "", "a", "b"}, pods(answers))
+	b.Cookies = false
+	answers, err = probe.Run(t.Context(), b)
+	require.NoError(t, err)
+	require.Equal(t, []string{"", "", "", ""}, pods(answers))
+}
+
+func pods(answers []probe.Answer) (out []string) {
+	for _, a := range answers {
+		out = append(out, a.Pod)
+	}
+	return out
+}
+
+func TestWebSocketEchoes(t *testing.T) {
+	url := strings.Replace(serve(t, probe.Target("jarvis-1")), "http:", "ws:", 1)
+	answers, err := probe.Run(t.Context(), probe.Batch{URL: url + probe.PathWebSocket, Requests: 2, Concurrency: 2})
+	require.NoError(t, err)
+	require.Len(t, answers, 2)
+	for _, a := range answers {
+		require.True(t, a.OK(), a.Error)
+		require.Equal(t, "jarvis-1", a.Pod)
+	}
+	answers, err = probe.Run(t.Context(), probe.Batch{URL: url + "/no-socket", Requests: 1})
+	require.NoError(t, err)
+	require.NotEmpty(t, answers[0].Error)
+}
+
+func TestAStreamThatIsCutIsAnError(t *testing.T) {
+	url := serve(t, probe.Target("jarvis-1"))
+	answers, err := probe.Run(t.Context(), probe.Batch{URL: url + probe.PathHold + "?for=1ms", Requests: 1})
+	require.NoError(t, err)
+	require.True(t, answers[0].OK(), answers[0].Error)
+
+	cut := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("\n"))
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	answers, err = probe.Run(t.Context(), probe.Batch{URL: cut, Requests: 1})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, answers[0].Status)
+	require.False(t, answers[0].OK())
+}
+
+func TestTimeBoundsABatchAndARequest(t *testing.T) {
+	url := serve(t, probe.Target("jarvis-1"))
+	begin := time.Now()
+	answers, err := probe.Run(t.Context(), probe.Batch{URL: url, Lasting: 100 * time.Millisecond, Every: 10 * time.Millisecond})
+	require.NoError(t, err)
+	require.NotEmpty(t, answers)
+	require.LessOrEqual(t, len(answers), 11, "paced")
+	require.Less(t, time.Since(begin), 10*time.Second)
+
+	answers, err = probe.Run(t.Context(), probe.Batch{URL: url + probe.PathHold + "?for=1h", Requests: 1, Timeout: 20 * time.Millisecond})
+	require.NoError(t, err)
+	require.NotEmpty(t, answers[0].Error)
+}
+
+func TestControlTakesBatchesAndRefusesOthers(t *testing.T) {
+	control, target := serve(t, probe.Control()), serve(t, probe.Target("jarvis-1"))
+	for body, want := range map[string]int{
+		`{"url":"` + target + `","requests":2}`:                     http.StatusOK,
+		`{"url":"` + target + `"}`:                                  http.StatusBadRequest,
+		`{"url":"` + target + `","requests":2,"rate":3}`:            http.StatusBadRequest,
+		`{"url":"ftp://pod","requests":2}`:                          http.StatusBadRequest,
+		`{"url":"` + target + `","requests":2,"concurrency":99999}`: http.StatusBadRequest,
+		`{"url":"` + target + `","requests":-1,"lasting":1}`:        http.StatusBadRequest,
+		`requests`: http.StatusBadRequest,
+	} {
+		res, err := http.Post(control+probe.PathBatches, "application/json", bytes.NewBufferString(body))
+		require.NoError(t, err)
+		require.Equal(t, want, res.StatusCode, body)
+		if want == http.StatusOK {
+			var answers []probe.Answer
+			require.NoError(t, json.NewDecoder(res.Body).Decode(&answers))
+			require.Len(t, answers, 2)
+		}
+		require.NoError(t, res.Body.Close())
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
