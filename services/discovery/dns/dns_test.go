@@ -93,7 +93,23 @@ func TestReadinessDecides(t *testing.T) {
 	w.keeps(watcher) // what was out is not draining
 }
 
-func TestAFrozenPodIsOutAndOneLateAnswerIsNot(t *testing.T) {
+func TestAPodThatSaysThatItDrains(t *testing.T) {
+	w := newWorld(t)
+	w.resolve("10.0.0.2", "10.0.0.3")
+	one := w.start("10.0.0.2", "jarvis-1")
+	w.start("10.0.0.3", "jarvis-2").leave()
+	watcher := w.watch()
+	require.Equal(t, []endpoints.Endpoint{healthy("jarvis-1", "10.0.0.2:8080"), draining("jarvis-2", "10.0.0.3:8080")},
+		watcher.Current().Endpoints, "also one that did before anybody looked")
+	one.leave()
+	w.shows(watcher, draining("jarvis-1", "10.0.0.2:8080"), draining("jarvis-2", "10.0.0.3:8080"))
+	w.resolve("10.0.0.3")
+	w.keeps(watcher) // a check that is good keeps what DNS no longer gives
+	one.answers(http.StatusServiceUnavailable)
+	w.shows(watcher, draining("jarvis-2", "10.0.0.3:8080"))
+}
+
+func TestAFrozenPodIsOut(t *testing.T) {
 	w := newWorld(t)
 	w.resolve("10.0.0.2")
 	one := w.start("10.0.0.2", "jarvis-1")

@@ -16,7 +16,7 @@ const (
 	// out is where a host starts.
 	out health = iota
 	healthy
-	// draining was healthy, and answers.
+	// draining says so, or was healthy and answers that it is not ready.
 	draining
 )
 
@@ -25,6 +25,8 @@ type host struct {
 	// listed: the last lookup gave it.
 	listed bool
 	health health
+	// passes is Envoy's word for a host that it keeps, listed or not.
+	passes bool
 	// sure: the last check was good, so that it is still the same pod.
 	sure bool
 	// silent counts checks in a row without an answer.
@@ -37,7 +39,7 @@ type host struct {
 // finding is what one check found.
 type finding struct {
 	verdict verdict
-	// pod is what a ready host that was not sure calls itself.
+	// pod is what a host that was not sure calls itself.
 	pod string
 }
 
@@ -62,21 +64,24 @@ func (w *Watcher) check(ctx context.Context) {
 
 func (w *Watcher) apply(h *host, f finding) {
 	switch f.verdict {
-	case ready:
+	case ready, leaving:
 		if !h.sure {
 			w.named++
 			h.pod, h.named = f.pod, w.named
 		}
-		h.health, h.sure, h.silent = healthy, true, 0
+		h.health, h.passes, h.sure, h.silent = healthy, true, true, 0
+		if f.verdict == leaving {
+			h.health = draining
+		}
 	case notReady:
 		if h.health != out {
 			h.health = draining
 		}
-		h.sure, h.silent = false, 0
+		h.passes, h.sure, h.silent = false, false, 0
 	case silent:
 		h.sure = false
 		if h.silent++; h.silent >= UnhealthyAfter {
-			h.health = out
+			h.health, h.passes = out, false
 		}
 	}
 }

@@ -20,14 +20,19 @@ const (
 	// silent: no answer.
 	silent verdict = iota
 	ready
+	// leaving: ready, and takes nothing new.
+	leaving
 	notReady
 )
 
-// find checks one address, and asks a ready pod for its name if ask says so. One that does not tell its name is not ready: it may
-// be no pod at all.
+// good is whether Envoy calls the check passed.
+func (v verdict) good() bool { return v == ready || v == leaving }
+
+// find checks one address, and asks for the pod's name if the check is good and ask says so. One that does not tell its name is not
+// ready: it may be no pod at all.
 func (w *Watcher) find(ctx context.Context, address netip.Addr, ask bool) finding {
 	v := w.probe(ctx, address)
-	if v != ready || !ask {
+	if !v.good() || !ask {
 		return finding{verdict: v}
 	}
 	name, err := w.askName(ctx, address)
@@ -35,7 +40,7 @@ func (w *Watcher) find(ctx context.Context, address netip.Addr, ask bool) findin
 		w.log.DebugContext(ctx, "a pod is ready but does not tell its name", "address", address, "error", err)
 		return finding{verdict: notReady}
 	}
-	return finding{verdict: ready, pod: name}
+	return finding{verdict: v, pod: name}
 }
 
 // probe asks for readiness.
@@ -54,8 +59,11 @@ func (w *Watcher) probe(ctx context.Context, address netip.Addr) verdict {
 	// What is left unread costs a connection, and a short answer is read at once.
 	_, _ = io.CopyN(io.Discard, res.Body, maxReady)
 	_ = res.Body.Close()
-	if res.StatusCode != http.StatusOK || res.Header.Get(wire.HeaderEnvoyDegraded) != "" {
+	switch {
+	case res.StatusCode != http.StatusOK:
 		return notReady
+	case res.Header.Get(wire.HeaderEnvoyDegraded) != "":
+		return leaving
 	}
 	return ready
 }

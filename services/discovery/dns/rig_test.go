@@ -108,6 +108,7 @@ type pod struct {
 
 	mu     sync.Mutex
 	status int
+	leaves bool
 	hung   chan struct{}
 	named  int
 }
@@ -132,13 +133,16 @@ func (w *world) start(address, name string) *pod {
 	mux := http.NewServeMux()
 	mux.HandleFunc(wire.PathReady, func(out http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
-		status, hung := p.status, p.hung
+		status, hung, leaves := p.status, p.hung, p.leaves
 		p.mu.Unlock()
 		if hung != nil {
 			select {
 			case <-hung:
 			case <-r.Context().Done():
 			}
+		}
+		if leaves {
+			out.Header().Set(wire.HeaderEnvoyDegraded, "true")
 		}
 		out.WriteHeader(status)
 	})
@@ -168,6 +172,13 @@ func (p *pod) answers(status int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status = status
+}
+
+// leave has a pod say that it is ready and takes nothing new.
+func (p *pod) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.leaves = true
 }
 
 // freeze has checks go without an answer, as those of a process that was stopped.

@@ -112,7 +112,7 @@ func (w *Watcher) look(ctx context.Context) {
 		return // checks that were cut short say nothing
 	}
 	for address, h := range w.hosts {
-		if !h.listed && h.health != healthy {
+		if !h.listed && !h.passes {
 			delete(w.hosts, address)
 		}
 	}
