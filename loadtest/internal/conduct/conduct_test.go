@@ -3,6 +3,7 @@ package conduct_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -107,8 +108,8 @@ func (f skewedFleet) Status(ctx context.Context) (*fleetv1.StatusResponse, error
 	return s, err
 }
 
-func (f skewedFleet) Observe(_ context.Context, r *reportv1.Result) {
-	r.Settings["seen"] = "by the fleet"
+func (f skewedFleet) Observe(_ context.Context, sessions []string, r *reportv1.Result) {
+	r.Settings["seen"] = fmt.Sprint(len(sessions), " sessions by the fleet")
 }
 
 type skewedDriver struct{ fleet skewedFleet }
@@ -173,7 +174,7 @@ func TestAConductedRunIsARun(t *testing.T) {
 
 		require.Equal(t, "v-generator", r.GetSettings()[conduct.SettingGenerator])
 		require.Contains(t, r.GetSettings()[conduct.SettingClockOffset], "ahead by 1h0m0s")
-		require.Equal(t, "by the fleet", r.GetSettings()["seen"])
+		require.Equal(t, "12 sessions by the fleet", r.GetSettings()["seen"])
 		require.EqualValues(t, r.GetHistograms()["inference_ms"].GetCount(), b.histograms["inference_ms"].Count(), "in full, too")
 		require.Equal(t, []string{"starting the fleet", "starting the generator", "starting the fleet", "warming up", "measuring", "scale=10", "measuring"}, b.stages)
 	})

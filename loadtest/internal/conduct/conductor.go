@@ -37,8 +37,8 @@ type Player interface {
 
 // Observer is implemented by a Fleet that saw more of a run than the generator could.
 type Observer interface {
-	// Observe adds it to the result: settings, pods without traffic, and reasons for which the run is invalid.
-	Observe(ctx context.Context, r *reportv1.Result)
+	// Observe adds it to the result of a run with these sessions: settings, pods without traffic, and reasons for which it is invalid.
+	Observe(ctx context.Context, sessions []string, r *reportv1.Result)
 }
 
 // Conductor makes runs, one at a time. It runs what engine.Engine does, with the generator elsewhere.
@@ -117,7 +117,7 @@ func (c *Conductor) perform(ctx context.Context, s engine.Spec, fleet driver.Fle
 	if o, ok := fleet.(Observer); ok {
 		observe, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 		defer cancel()
-		o.Observe(observe, result)
+		o.Observe(observe, s.Sessions(), result)
 	}
 	select {
 	case <-fleet.Died():

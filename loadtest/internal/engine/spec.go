@@ -40,6 +40,19 @@ func (s Spec) Fleet() driver.Spec {
 	}
 }
 
+// Sessions are those of the run's callers; none where its load can't be planned.
+func (s Spec) Sessions() []string {
+	p, err := plan.New(s.load())
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, id := range p.Sessions {
+		out = append(out, string(id))
+	}
+	return out
+}
+
 // load is the spec's load with what the scenario decides.
 func (s Spec) load() plan.Load {
 	l := s.Load

@@ -9,18 +9,8 @@ import (
 	"k8s.io/client-go/dynamic"
 )
 
-// FieldManager owns the fields that are applied or changed by this program.
+// FieldManager owns the fields that this program changes.
 const FieldManager = "smaran-loadtest"
-
-// Apply makes an object what o says, by server-side apply; fields that others own are taken over, and what o leaves out stays.
-func (c *Client) Apply(ctx context.Context, o *unstructured.Unstructured) error {
-	in, err := c.in(ctx, o)
-	if err != nil {
-		return err
-	}
-	_, err = in.Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: FieldManager, Force: true})
-	return explain("apply "+Name(o), err)
-}
 
 // Read is the object as the cluster has it. It fails with ErrNotFound.
 func (c *Client) Read(ctx context.Context, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {

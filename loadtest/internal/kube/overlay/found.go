@@ -1,0 +1,165 @@
+package overlay
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
+)
+
+// ErrBusy is returned where another program changes the namespace right now.
+var ErrBusy = errors.New("another load test is using this cluster")
+
+// secretName is where what was found is kept; a Secret, because it may hold some.
+const secretName = "loadtest-found"
+
+// Annotations of the Secret.
+const (
+	annotationStarted = "smaran-v2/started"
+	annotationBy      = "smaran-v2/by"
+	annotationBeat    = "smaran-v2/heartbeat"
+	dataKey           = "found.json.gz"
+)
+
+// A holder that was not heard of for staleAfter is dead; one that lives says so every BeatEvery.
+const (
+	BeatEvery  = 10 * time.Second
+	staleAfter = 45 * time.Second
+)
+
+// Found is what a namespace was before it was changed.
+type Found struct {
+	// Existed says that the namespace was there.
+	Existed bool `json:"existed"`
+	// Objects are those of the project in it, and the namespace itself.
+	Objects []*unstructured.Unstructured `json:"objects"`
+}
+
+// Earlier is what a program that was killed left behind.
+type Earlier struct {
+	By      string
+	Started time.Time
+}
+
+// Remember reads what of the objects is in the namespace and keeps it. Where a program that was killed kept something already, that is what
+// was found, and earlier says whose it was. It fails with ErrBusy while that program lives.
+func (n Namespace) Remember(ctx context.Context, objects []*unstructured.Unstructured, by string, now time.Time) (f Found, earlier *Earlier, err error) {
+	kept, err := cluster.Secrets().Get(ctx, n.Cluster, n.Name, secretName)
+	switch {
+	case err == nil:
+		return n.inherit(ctx, kept, by, now)
+	case !errors.Is(err, cluster.ErrNotFound):
+		return Found{}, nil, err
+	}
+	ns := &unstructured.Unstructured{}
+	ns.SetAPIVersion("v1")
+	ns.SetKind("Namespace")
+	ns.SetName(n.Name)
+	_, err = n.Cluster.Read(ctx, ns)
+	switch {
+	case err == nil:
+		f.Existed = true
+		if f.Objects, err = n.look(ctx, objects); err != nil {
+			return Found{}, nil, err
+		}
+	case errors.Is(err, cluster.ErrNotFound): // it is made now, or there would be no place for the Secret
+		for _, o := range objects {
+			if o.GetKind() == "Namespace" && o.GetName() == n.Name {
+				ns = o
+			}
+		}
+		if err := n.Cluster.Put(ctx, ns); err != nil {
+			return Found{}, nil, err
+		}
+	default:
+		return Found{}, nil, err
+	}
+	return f, nil, n.keep(ctx, f, by, now)
+}
+
+// inherit takes over what a dead program kept.
+func (n Namespace) inherit(ctx context.Context, kept *corev1.Secret, by string, now time.Time) (Found, *Earlier, error) {
+	who := &Earlier{By: kept.Annotations[annotationBy]}
+	who.Started, _ = time.Parse(time.RFC3339, kept.Annotations[annotationStarted]) // for a message only
+	if beat, err := time.Parse(time.RFC3339, kept.Annotations[annotationBeat]); err == nil && now.Sub(beat) < staleAfter {
+		return Found{}, nil, fmt.Errorf("%w: %s, since %s; if it is gone, wait %v and try again",
+			ErrBusy, who.By, kept.Annotations[annotationStarted], (staleAfter - now.Sub(beat)).Round(time.Second))
+	}
+	f, err := unpack(kept.Data[dataKey])
+	if err != nil {
+		return Found{}, nil, fmt.Errorf("read what an earlier load test kept in Secret %s/%s: %w; delete it, and the namespace stays as it is", n.Name, secretName, err)
+	}
+	annotations := map[string]string{annotationBy: by, annotationStarted: now.UTC().Format(time.RFC3339), annotationBeat: now.UTC().Format(time.RFC3339)}
+	return f, who, cluster.Secrets().Merge(ctx, n.Cluster, n.Name, secretName, map[string]any{"metadata": map[string]any{"annotations": annotations}})
+}
+
+func (n Namespace) keep(ctx context.Context, f Found, by string, now time.Time) error {
+	raw, err := pack(f)
+	if err != nil {
+		return err
+	}
+	at := now.UTC().Format(time.RFC3339)
+	return cluster.Secrets().Create(ctx, n.Cluster, n.Name, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: secretName, Namespace: n.Name,
+			Annotations: map[string]string{annotationBy: by, annotationStarted: at, annotationBeat: at},
+		},
+		Data: map[string][]byte{dataKey: raw},
+	})
+}
+
+// Beat says that this program lives.
+func (n Namespace) Beat(ctx context.Context, now time.Time) error {
+	return cluster.Secrets().Merge(ctx, n.Cluster, n.Name, secretName,
+		map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotationBeat: now.UTC().Format(time.RFC3339)}}})
+}
+
+// Restore makes the namespace what was found in it, removes what the objects added to that, and forgets.
+func (n Namespace) Restore(ctx context.Context, f Found, objects []*unstructured.Unstructured) error {
+	if !f.Existed {
+		ns := &unstructured.Unstructured{}
+		ns.SetAPIVersion("v1")
+		ns.SetKind("Namespace")
+		ns.SetName(n.Name)
+		return n.Cluster.Remove(ctx, ns)
+	}
+	if err := n.make(ctx, f.Objects, kindsOf(objects)); err != nil {
+		return fmt.Errorf("%w; what was found is kept in Secret %s/%s, and the next run puts it back", err, n.Name, secretName)
+	}
+	return cluster.Secrets().Delete(ctx, n.Cluster, n.Name, secretName, -1)
+}
+
+func pack(f Found) ([]byte, error) {
+	var buf bytes.Buffer
+	w := gzip.NewWriter(&buf)
+	if err := json.NewEncoder(w).Encode(f); err != nil {
+		return nil, fmt.Errorf("encode what was found: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("encode what was found: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+func unpack(raw []byte) (Found, error) {
+	var f Found
+	r, err := gzip.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		return f, err
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return f, err
+	}
+	return f, json.Unmarshal(text, &f)
+}

@@ -1,0 +1,93 @@
+package proxies
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+
+	"github.com/smaran-v2/smaran/services/endpoints"
+)
+
+// PollEvery is how often proxies are asked, and so how exact arrivals are.
+const PollEvery = 200 * time.Millisecond
+
+// Arrivals notes when each version of the endpoints had reached a proxy. It is safe for concurrent use.
+type Arrivals struct {
+	mu      sync.Mutex
+	pending []version
+	slowest time.Duration
+	arrived int
+}
+
+type version struct {
+	at    time.Time
+	hosts []string
+}
+
+// Wrote says that the endpoints became what set says.
+func (a *Arrivals) Wrote(at time.Time, set []endpoints.Endpoint) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pending = append(a.pending, version{at, InRotation(set)})
+}
+
+// Saw says what the proxy has. Every version up to the newest with these hosts has arrived: what was overtaken while Istio waited for
+// more changes was never sent.
+func (a *Arrivals) Saw(at time.Time, set []endpoints.Endpoint) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	hosts := InRotation(set)
+	for i := len(a.pending) - 1; i >= 0; i-- {
+		if !slices.Equal(a.pending[i].hosts, hosts) {
+			continue
+		}
+		for _, v := range a.pending[:i+1] {
+			a.slowest = max(a.slowest, at.Sub(v.at))
+		}
+		a.arrived += i + 1
+		a.pending = a.pending[i+1:]
+		return
+	}
+}
+
+// Summary is the longest time that a version took, how many arrived, and since when the oldest that did not is waited for; zero
+// where all did.
+func (a *Arrivals) Summary() (slowest time.Duration, arrived int, waiting time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.pending) > 0 {
+		waiting = a.pending[0].at
+	}
+	return a.slowest, a.arrived, waiting
+}
+
+// InRotation are the addresses of those that are, sorted.
+func InRotation(set []endpoints.Endpoint) []string {
+	out := []string{}
+	for _, e := range set {
+		if e.Health.InRotation() {
+			out = append(out, e.Address)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Follow asks a proxy for a cluster's hosts until ctx ends, and tells a. A proxy that can't be asked for a while is asked again.
+func Follow(ctx context.Context, clock clockwork.Clock, p *Proxy, cluster string, a *Arrivals) {
+	ticker := clock.NewTicker(PollEvery)
+	defer ticker.Stop()
+	for {
+		if set, err := p.Hosts(ctx, cluster); err == nil {
+			a.Saw(clock.Now(), set)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.Chan():
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package kube
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/view"
+	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
+	"github.com/smaran-v2/smaran/services/session"
+)
+
+// Status implements driver.Fleet.
+func (f *fleet) Status(context.Context) (*fleetv1.StatusResponse, error) {
+	now := f.view.Now()
+	mode := session.Strict
+	if f.spec.Lenient {
+		mode = session.Lenient
+	}
+	out := &fleetv1.StatusResponse{
+		Backend: f.spec.Backend, Policy: f.policy, SmaranUrl: smaranURL, MeshUrl: "http://" + service, SessionMode: string(mode),
+		History: f.ledger.all(), SettleMargin: durationpb.New(settleMargin),
+	}
+	for _, p := range f.watch.proxies {
+		out.RingSize = max(out.RingSize, p.ring)
+	}
+	for _, p := range now.PodsOf(jarvis) {
+		out.Pods = append(out.Pods, pod(p))
+	}
+	for _, p := range now.PodsOf(smaran) {
+		out.Processes = append(out.Processes,
+			&fleetv1.Process{Name: "smaran", Running: view.Ready(p), Kind: "go", Version: image(p, smaranContainer)},
+			&fleetv1.Process{Name: "mesh", Running: true, Kind: "istio", Version: tag(proxyImage(p)) + " (Envoy " + f.watch.version + ")"})
+		break
+	}
+	for _, p := range now.PodsOf(redis) {
+		out.Processes = append(out.Processes, &fleetv1.Process{Name: redis, Running: view.Ready(p), Kind: "redis-server", Version: tag(image(p, redis))})
+	}
+	return out, nil
+}
+
+func pod(p *corev1.Pod) *fleetv1.Pod {
+	out := &fleetv1.Pod{Name: p.Name, Address: net.JoinHostPort(p.Status.PodIP, strconv.Itoa(containerPort(p))), Phase: fleetv1.PodPhase_POD_PHASE_STARTING}
+	if p.Status.StartTime != nil {
+		out.Started = timestamppb.New(p.Status.StartTime.Time)
+	}
+	if c := view.Container(p, jarvis); c != nil {
+		out.Restarts = uint32(c.RestartCount)
+	}
+	switch {
+	case p.DeletionTimestamp != nil:
+		out.Phase = fleetv1.PodPhase_POD_PHASE_DRAINING
+	case view.Ready(p):
+		out.Phase = fleetv1.PodPhase_POD_PHASE_READY
+	}
+	return out
+}
+
+// containerPort is where a pod's API listens.
+func containerPort(p *corev1.Pod) int {
+	for _, c := range p.Spec.Containers {
+		for _, port := range c.Ports {
+			if port.Name == portName {
+				return int(port.ContainerPort)
+			}
+		}
+	}
+	return 0
+}
+
+func image(p *corev1.Pod, container string) string {
+	for _, c := range p.Spec.Containers {
+		if c.Name == container {
+			return c.Image
+		}
+	}
+	return ""
+}
+
+// proxyImage is the sidecar's, which is an init container where it is a native one.
+func proxyImage(p *corev1.Pod) string {
+	for _, c := range p.Spec.InitContainers {
+		if c.Name == sidecar {
+			return c.Image
+		}
+	}
+	return image(p, sidecar)
+}
+
+func tag(image string) string {
+	if i := strings.LastIndex(image, ":"); i >= 0 {
+		return image[i+1:]
+	}
+	return image
+}
