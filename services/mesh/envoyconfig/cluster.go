@@ -37,7 +37,7 @@ func (r *renderer) cluster() *clusterv3.Cluster {
 			}),
 		},
 	}
-	r.pods.discover(c)
+	r.pods.discover(r, c)
 	r.balance(c)
 	return c
 }

@@ -6,6 +6,8 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	commondnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/common/dns/v3"
+	clusterdnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/dns/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/smaran-v2/smaran/services/discovery/dns"
@@ -15,7 +17,7 @@ import (
 
 // source is where a cluster's pods come from.
 type source interface {
-	discover(c *clusterv3.Cluster)
+	discover(r *renderer, c *clusterv3.Cluster)
 	// statuses are what Envoy calls pods of this source with one of those in the set.
 	statuses(of []endpoints.Health) []corev3.HealthStatus
 }
@@ -23,7 +25,7 @@ type source interface {
 // fromFile is an EDS DiscoveryResponse, followed.
 type fromFile struct{ path string }
 
-func (f fromFile) discover(c *clusterv3.Cluster) {
+func (f fromFile) discover(_ *renderer, c *clusterv3.Cluster) {
 	c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}
 	c.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{EdsConfig: &corev3.ConfigSource{
 		ResourceApiVersion: corev3.ApiVersion_V3,
@@ -50,10 +52,15 @@ type fromDNS struct{ name dns.Name }
 // factor). Its own 140 would at once where two of three pods drain.
 const spare = 100 * 100
 
-func (f fromDNS) discover(c *clusterv3.Cluster) {
-	c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STRICT_DNS}
-	c.DnsRefreshRate = duration(dns.Interval)
-	c.DnsLookupFamily = clusterv3.Cluster_V4_PREFERRED
+func (f fromDNS) discover(r *renderer, c *clusterv3.Cluster) {
+	// What used to be called STRICT_DNS: each address is a host.
+	c.ClusterDiscoveryType = &clusterv3.Cluster_ClusterType{ClusterType: &clusterv3.Cluster_CustomClusterType{
+		Name: "envoy.clusters.dns",
+		TypedConfig: r.any(&clusterdnsv3.DnsCluster{
+			DnsRefreshRate:  duration(dns.Interval),
+			DnsLookupFamily: commondnsv3.DnsLookupFamily_V4_PREFERRED,
+		}),
+	}}
 	c.LoadAssignment = &endpointv3.ClusterLoadAssignment{
 		ClusterName: c.GetName(),
 		Endpoints: []*endpointv3.LocalityLbEndpoints{{LbEndpoints: []*endpointv3.LbEndpoint{{
