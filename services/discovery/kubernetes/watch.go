@@ -92,7 +92,7 @@ func (w *Watcher) push(objects []any) {
 	}
 	pods := Merge(list, w.service.Port)
 	if w.Put(pods) {
-		w.log.Info("endpoints changed", "service", w.service, "version", w.Current().Version, "endpoints", len(pods), "slices", len(list))
+		w.log.Info("endpoints changed", "of", w.service.String(), "version", w.Current().Version, "endpoints", len(pods), "slices", len(list))
 	}
 	w.sync.Do(func() { close(w.synced) })
 }

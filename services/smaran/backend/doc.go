@@ -8,7 +8,8 @@
 //
 //   - istio-hash, stateful-header and stateful-cookie send through the mesh, which retries a failed connection as Istio's default
 //     policy does: twice, at the same pod where it hashes, at another where it does not. Nothing is tried again here, and a redial,
-//     which goes to its pod without the mesh, has no retries.
-//   - redis drops the owner, claims the session again without the pod that failed, and tries that once.
+//     which goes to its pod, has no retries but those of the way there (see Peers).
+//   - redis drops the owner, claims the session again without the pod that failed, and tries that once. It does the same where the mesh
+//     took the request to another pod, which refused it.
 //   - roundrobin, redis-plain and app-hash try nothing again: the request fails, until the endpoints leave the pod out.
 package backend
