@@ -29,6 +29,8 @@ type batch struct {
 	histograms func(engine.Spec, map[string]tally.Histogram)
 	// had, optional, are results of the same comparison that are there already.
 	had []*reportv1.Result
+	// roaming pods have other addresses in each run, as a cluster gives them out.
+	roaming bool
 }
 
 // run returns the results so far, also beside an error. A run that could not be made does not stop the others, unless it
@@ -37,13 +39,18 @@ func (b *batch) run(ctx context.Context, specs []engine.Spec) ([]*reportv1.Resul
 	var out []*reportv1.Result
 	var failed []error
 	first := addresses{}
+	check := func(r *reportv1.Result) {
+		if !b.roaming {
+			first.check(r)
+		}
+	}
 	for _, r := range b.had {
-		first.check(r)
+		check(r)
 	}
 	for i, s := range specs {
 		b.progress.begin(i, len(specs), s)
 		result, err := b.runner.Run(ctx, s)
-		first.check(result)
+		check(result)
 		b.progress.end(result, err)
 		if result != nil {
 			out = append(out, result)
@@ -64,7 +71,10 @@ func (b *batch) run(ctx context.Context, specs []engine.Spec) ([]*reportv1.Resul
 }
 
 // newBatch makes real runs. The closer ends what they share.
-func (f *loadFlags) newBatch(a *app) (*batch, func(), error) {
+func (f *loadFlags) newBatch(ctx context.Context, a *app) (*batch, func(), error) {
+	if f.Driver == kubernetesDriver {
+		return f.newClusterBatch(ctx, a)
+	}
 	d, err := f.driver(a)
 	if err != nil {
 		return nil, nil, err

@@ -82,7 +82,7 @@ func (c *compareCmd) Run(ctx context.Context, a *app) error {
 	}
 	var runErr error
 	if len(missing) > 0 {
-		b, closeBatch, err := c.newBatch(a)
+		b, closeBatch, err := c.newBatch(ctx, a)
 		if err != nil {
 			return err
 		}

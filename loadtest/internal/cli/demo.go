@@ -23,7 +23,7 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	if err := checkBackends(backends); err != nil {
 		return err
 	}
-	b, closeBatch, err := c.newBatch(a)
+	b, closeBatch, err := c.newBatch(ctx, a)
 	if err != nil {
 		return err
 	}

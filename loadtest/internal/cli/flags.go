@@ -8,7 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jonboulle/clockwork"
+
 	"github.com/smaran-v2/smaran/loadtest/internal/client"
+	"github.com/smaran-v2/smaran/loadtest/internal/compose"
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
 	"github.com/smaran-v2/smaran/loadtest/internal/plan"
@@ -17,7 +20,10 @@ import (
 )
 
 // Where fleets run, as --driver has it.
-const localDriver = "local"
+const (
+	localDriver   = "local"
+	composeDriver = compose.Name
+)
 
 // errUsage is returned for flags that parse and make no sense.
 var errUsage = errors.New("usage")
@@ -35,10 +41,18 @@ type loadFlags struct {
 
 	Watchdog time.Duration `help:"A caller that hears nothing for so long redials." default:"100ms"`
 
-	Driver string `help:"Where fleets run." enum:"local" default:"local"`
-	Fleet  string `help:"The fleet program; default: beside this one." placeholder:"PATH"`
-	Mesh   string `help:"Data plane: our own, or a real Envoy." enum:"go,envoy" default:"go"`
-	Redis  string `help:"A redis-server, one embedded in the fleet, or the first that is there." enum:"auto,real,embedded" default:"auto"`
+	Driver string `help:"Where fleets run: on this machine, as a docker compose project, or in a Kubernetes cluster." enum:"local,compose,kubernetes" default:"local"`
+
+	Fleet string `help:"Local: the fleet program; default: beside this one." placeholder:"PATH" group:"local"`
+	Mesh  string `help:"Local: data plane, our own (go, the default) or a real Envoy (envoy)." enum:"go,envoy," default:"" placeholder:"NAME" group:"local"`
+	Redis string `help:"Local: a redis-server (real), one in the fleet (embedded), or the first that is there (auto, the default)." enum:"auto,real,embedded," default:"" placeholder:"NAME" group:"local"`
+
+	ComposeFile string `help:"Compose: the file; default: docker-compose.yaml here or in a folder above." placeholder:"PATH" group:"compose"`
+	Project     string `help:"Compose: the project's name, which must not be running; default: the file's." placeholder:"NAME" group:"compose"`
+
+	Context string `help:"Kubernetes: the kubeconfig's context, such as kind-smaran; default: the current one." placeholder:"NAME" group:"kubernetes"`
+	Deploy  string `help:"Kubernetes: the folder with the manifests; default: deploy, seen from here." placeholder:"DIR" group:"kubernetes"`
+	Image   string `help:"Kubernetes: the generator's image; default: smaran-v2/loadtest:dev." placeholder:"NAME" group:"kubernetes"`
 
 	Labels string `help:"A label for the report; overlaid reports keep theirs." placeholder:"TEXT"`
 	Out    string `help:"Folder in which the run's own folder is made." default:"out" placeholder:"DIR"`
@@ -60,8 +74,22 @@ func (f *loadFlags) Validate() error {
 	case f.Watchdog < 40*time.Millisecond:
 		return fmt.Errorf("%w: --watchdog %v: want at least 40ms, two frames", errUsage, f.Watchdog)
 	default:
-		return nil
+		return f.checkDriver()
 	}
+}
+
+// checkDriver fails with errUsage for a flag that --driver has no use for.
+func (f *loadFlags) checkDriver() error {
+	for _, flag := range []struct{ name, value, driver string }{
+		{"--fleet", f.Fleet, localDriver}, {"--mesh", f.Mesh, localDriver}, {"--redis", f.Redis, localDriver},
+		{"--compose-file", f.ComposeFile, composeDriver}, {"--project", f.Project, composeDriver},
+		{"--context", f.Context, kubernetesDriver}, {"--deploy", f.Deploy, kubernetesDriver}, {"--image", f.Image, kubernetesDriver},
+	} {
+		if flag.value != "" && flag.driver != f.Driver {
+			return fmt.Errorf("%w: %s is for --driver %s; with --driver %s leave it out", errUsage, flag.name, flag.driver, f.Driver)
+		}
+	}
+	return nil
 }
 
 // spec is one run of a backend under a scenario.
@@ -75,11 +103,16 @@ func (f *loadFlags) spec(backend string, s scenario.Scenario, repeat int) engine
 
 // pace is that of the place that --driver names.
 func (f *loadFlags) pace() scenario.Pace {
-	return map[string]scenario.Pace{localDriver: scenario.Local()}[f.Driver]
+	return map[string]scenario.Pace{
+		localDriver: scenario.Local(), composeDriver: scenario.Compose(), kubernetesDriver: scenario.Kubernetes(),
+	}[f.Driver]
 }
 
 // driver is the one that --driver names.
 func (f *loadFlags) driver(a *app) (driver.Driver, error) {
+	if f.Driver == composeDriver {
+		return compose.New(compose.Options{File: f.ComposeFile, Project: f.Project, Clock: clockwork.NewRealClock(), Log: a.log}), nil
+	}
 	program, err := driver.FindProgram(f.Fleet)
 	if err != nil {
 		return nil, err

@@ -64,7 +64,7 @@ func (c *runCmd) scenario() scenario.Scenario {
 
 // Run runs, judges and writes.
 func (c *runCmd) Run(ctx context.Context, a *app) error {
-	b, closeBatch, err := c.newBatch(a)
+	b, closeBatch, err := c.newBatch(ctx, a)
 	if err != nil {
 		return err
 	}

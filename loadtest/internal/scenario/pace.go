@@ -26,6 +26,22 @@ func Local() Pace {
 	return Pace{Overhead: 4 * time.Second, Leave: 5 * time.Second, Replace: 4 * time.Second}
 }
 
+// Compose is the pace of a docker compose project.
+func Compose() Pace {
+	return Pace{
+		Overhead: 15 * time.Second, Join: 2 * time.Second, Leave: 10 * time.Second, Replace: 10 * time.Second, Recover: 5 * time.Second,
+		Redis: 4 * time.Second,
+	}
+}
+
+// Kubernetes is the pace of a kind cluster on two CPUs.
+func Kubernetes() Pace {
+	return Pace{
+		Overhead: 45 * time.Second, Join: 5 * time.Second, Leave: 30 * time.Second, Replace: 25 * time.Second, Recover: 8 * time.Second,
+		Redis: 15 * time.Second,
+	}
+}
+
 // dropSeen is how long a scenario lasts beyond the last moment at which it can cost a call its media, so that a call that does not come
 // back is seen without media for ten seconds, and counts as dropped (dropped_no_media).
 const dropSeen = 12 * time.Second

@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/conduct"
+	"github.com/smaran-v2/smaran/loadtest/internal/engine"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/stage"
+	"github.com/smaran-v2/smaran/loadtest/internal/peer"
+	"github.com/smaran-v2/smaran/services/version"
+)
+
+// generateCmd is what the Job in a cluster runs: one run, for whoever conducts it.
+type generateCmd struct {
+	MediaAddress netip.Addr    `help:"Address that calls are made from: the pod's own." required:"" placeholder:"IP"`
+	Wait         time.Duration `help:"How long to wait for a conductor." default:"2m"`
+}
+
+// Run waits for a conductor on the pod's localhost and makes its run.
+func (c *generateCmd) Run(ctx context.Context, a *app) error {
+	conn, err := c.conductor(ctx, a)
+	if err != nil {
+		return err
+	}
+	api, err := peer.NewAPI(peer.APIOptions{Log: a.log, Local: []netip.Addr{c.MediaAddress}})
+	if err != nil {
+		_ = conn.Close()
+		return fmt.Errorf("make the callers' phones: %w", err)
+	}
+	defer api.Close()
+	g := &conduct.Generator{Version: version.String(), Phones: engine.Pion{API: api}, Clock: clockwork.NewRealClock(), Log: a.log}
+	return g.Generate(ctx, conn)
+}
+
+// conductor accepts one connection, and no second one.
+func (c *generateCmd) conductor(ctx context.Context, a *app) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Wait)
+	defer cancel()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", stage.ControlPort))
+	if err != nil {
+		return nil, fmt.Errorf("listen for a conductor: %w", err)
+	}
+	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
+	defer listener.Close() //nolint:errcheck // it has served its purpose
+	a.log.Info("waiting for a conductor", "address", listener.Addr())
+	conn, err := listener.Accept()
+	if err != nil {
+		return nil, fmt.Errorf("wait for a conductor: %w", context.Cause(ctx))
+	}
+	return conn, nil
+}
