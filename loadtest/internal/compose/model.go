@@ -73,6 +73,8 @@ type pod struct {
 	number int
 	// address is ip:port on the project's network, as in Envoy's list.
 	address string
+	// admin is ip:port on this machine; empty where it is not published.
+	admin string
 }
 
 // layout is where things are.
@@ -99,15 +101,6 @@ func (d *docker) load(ctx context.Context) (*file, error) {
 	return f, nil
 }
 
-// published are all host ports of the file.
-func (f *file) published() []port {
-	var out []port
-	for _, s := range f.Services {
-		out = append(out, s.Ports...)
-	}
-	return out
-}
-
 // layout fails with ErrFile where something that the driver needs is missing.
 func (f *file) layout() (*layout, error) {
 	l := &layout{project: f.Name}
@@ -124,7 +117,8 @@ func (f *file) layout() (*layout, error) {
 		if address == "" {
 			return nil, fmt.Errorf("%w: service %s: expected a fixed ipv4_address", ErrFile, name)
 		}
-		l.pods = append(l.pods, pod{name: name, number: number, address: net.JoinHostPort(address, strconv.Itoa(httpPort))})
+		admin, _ := f.host(name, adminPort)
+		l.pods = append(l.pods, pod{name: name, number: number, address: net.JoinHostPort(address, strconv.Itoa(httpPort)), admin: admin})
 	}
 	slices.Sort(l.beside)
 	slices.SortFunc(l.pods, func(a, b pod) int { return cmp.Compare(a.number, b.number) })

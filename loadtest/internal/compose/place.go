@@ -51,15 +51,17 @@ func (d *docker) place(ctx context.Context, s driver.Spec) (*file, error) {
 // elsewhere is where to look next if something that the file wants is taken, with what that is.
 func (d *docker) elsewhere(ctx context.Context, f *file, at spot) (next spot, taken []string, err error) {
 	next = at
-	for _, p := range f.published() {
-		if err := p.free(ctx); err == nil {
-			continue
-		}
-		taken = append(taken, p.host()+"/"+p.Protocol)
-		if p.Protocol == udp {
-			next.address = at.address + 1
-		} else {
-			next.ports = at.ports + 1
+	for name, s := range f.Services {
+		for _, p := range s.Ports {
+			if err := p.free(ctx); err == nil {
+				continue
+			}
+			taken = append(taken, p.host()+"/"+p.Protocol)
+			if strings.HasPrefix(name, podPrefix) {
+				next.address = at.address + 1
+			} else {
+				next.ports = at.ports + 1
+			}
 		}
 	}
 	used, err := d.subnets(ctx)

@@ -70,8 +70,7 @@ func (f *fleet) smaranReady(ctx context.Context) error {
 	})
 }
 
-// podReady waits until smaran has the pod and the pod answers it that it is ready. The pods' own admin ports can't be reached from
-// this machine.
+// podReady waits until smaran has the pod, and the pod answers smaran that it is ready.
 func (f *fleet) podReady(ctx context.Context, p pod) error {
 	return f.until(ctx, p.name+" was ready", p.name, func(ctx context.Context) bool {
 		raw, err := ask(ctx, f.client, "http://"+f.layout.smaran+wire.PathFleet)

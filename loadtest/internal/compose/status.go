@@ -37,7 +37,7 @@ func (f *fleet) Status(context.Context) (*fleetv1.StatusResponse, error) {
 	for _, p := range f.layout.pods {
 		if state := f.watch.look(p.name); state.starts > 0 && !state.removed {
 			s.Pods = append(s.Pods, &fleetv1.Pod{
-				Name: p.name, Address: p.address, Phase: f.phase(p, state),
+				Name: p.name, Address: p.address, Admin: p.admin, Phase: f.phase(p, state),
 				Started: timestamppb.New(state.started), Restarts: uint32(state.starts - 1),
 			})
 		}

@@ -14,8 +14,8 @@ import (
 const (
 	varBackend     = "SMARAN_BACKEND"
 	varPolicy      = "SMARAN_MESH_POLICY"
-	varSessionMode = "SESSION_MODE"
-	varSeed        = "SEED"
+	varSessionMode = "SMARAN_SESSION_MODE"
+	varSeed        = "SMARAN_SEED"
 	varTokenKeys   = "SMARAN_TOKEN_KEYS"
 	varDrain       = "JARVIS_DRAIN_TIMEOUT"
 
@@ -23,6 +23,7 @@ const (
 	varSmaranAdminPort = "SMARAN_ADMIN_PORT"
 	varEnvoyAdminPort  = "ENVOY_ADMIN_PORT"
 	varHostAddress     = "HOST_ADDRESS"
+	varAdminAddress    = "ADMIN_ADDRESS"
 	varSubnet          = "SUBNET"
 )
 
@@ -55,8 +56,9 @@ func (s spot) variables() []string {
 			out = append(out, fmt.Sprintf("%s=%d", name, usual+shift))
 		}
 	}
-	if s.address > 0 { // media ports stay the same on every address
-		out = append(out, fmt.Sprintf("%s=127.0.0.%d", varHostAddress, 1+s.address))
+	if s.address > 0 { // the pods' ports are fixed
+		address := fmt.Sprintf("127.0.0.%d", 1+s.address)
+		out = append(out, varHostAddress+"="+address, varAdminAddress+"="+address)
 	}
 	if s.subnet > 0 {
 		out = append(out, fmt.Sprintf("%s=10.231.%d", varSubnet, 77+s.subnet))
