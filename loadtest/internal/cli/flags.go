@@ -41,7 +41,7 @@ type loadFlags struct {
 
 	Watchdog time.Duration `help:"A caller that hears nothing for so long redials." default:"100ms"`
 
-	Driver string `help:"Where fleets run: on this machine, or as a docker compose project." enum:"local,compose" default:"local"`
+	Driver string `help:"Where fleets run: on this machine, as a docker compose project, or in a Kubernetes cluster." enum:"local,compose,kubernetes" default:"local"`
 
 	Fleet string `help:"Local: the fleet program; default: beside this one." placeholder:"PATH" group:"local"`
 	Mesh  string `help:"Local: data plane, our own (go, the default) or a real Envoy (envoy)." enum:"go,envoy," default:"" placeholder:"NAME" group:"local"`
@@ -49,6 +49,10 @@ type loadFlags struct {
 
 	ComposeFile string `help:"Compose: the file; default: docker-compose.yaml here or in a folder above." placeholder:"PATH" group:"compose"`
 	Project     string `help:"Compose: the project's name, which must not be running; default: the file's." placeholder:"NAME" group:"compose"`
+
+	Context string `help:"Kubernetes: the kubeconfig's context, such as kind-smaran; default: the current one." placeholder:"NAME" group:"kubernetes"`
+	Deploy  string `help:"Kubernetes: the folder with the manifests; default: deploy, seen from here." placeholder:"DIR" group:"kubernetes"`
+	Image   string `help:"Kubernetes: the generator's image; default: smaran-v2/loadtest:dev." placeholder:"NAME" group:"kubernetes"`
 
 	Labels string `help:"A label for the report; overlaid reports keep theirs." placeholder:"TEXT"`
 	Out    string `help:"Folder in which the run's own folder is made." default:"out" placeholder:"DIR"`
@@ -79,6 +83,7 @@ func (f *loadFlags) checkDriver() error {
 	for _, flag := range []struct{ name, value, driver string }{
 		{"--fleet", f.Fleet, localDriver}, {"--mesh", f.Mesh, localDriver}, {"--redis", f.Redis, localDriver},
 		{"--compose-file", f.ComposeFile, composeDriver}, {"--project", f.Project, composeDriver},
+		{"--context", f.Context, kubernetesDriver}, {"--deploy", f.Deploy, kubernetesDriver}, {"--image", f.Image, kubernetesDriver},
 	} {
 		if flag.value != "" && flag.driver != f.Driver {
 			return fmt.Errorf("%w: %s is for --driver %s; with --driver %s leave it out", errUsage, flag.name, flag.driver, f.Driver)
@@ -98,7 +103,9 @@ func (f *loadFlags) spec(backend string, s scenario.Scenario, repeat int) engine
 
 // pace is that of the place that --driver names.
 func (f *loadFlags) pace() scenario.Pace {
-	return map[string]scenario.Pace{localDriver: scenario.Local(), composeDriver: scenario.Compose()}[f.Driver]
+	return map[string]scenario.Pace{
+		localDriver: scenario.Local(), composeDriver: scenario.Compose(), kubernetesDriver: scenario.Kubernetes(),
+	}[f.Driver]
 }
 
 // driver is the one that --driver names.

@@ -34,6 +34,14 @@ func Compose() Pace {
 	}
 }
 
+// Kubernetes is the pace of a kind cluster on two CPUs.
+func Kubernetes() Pace {
+	return Pace{
+		Overhead: 45 * time.Second, Join: 5 * time.Second, Leave: 30 * time.Second, Replace: 25 * time.Second, Recover: 8 * time.Second,
+		Redis: 15 * time.Second,
+	}
+}
+
 // dropSeen is how long a scenario lasts beyond the last moment at which it can cost a call its media, so that a call that does not come
 // back is seen without media for ten seconds, and counts as dropped (dropped_no_media).
 const dropSeen = 12 * time.Second
