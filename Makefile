@@ -60,6 +60,18 @@ generate: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go ## 
 	cd services && go test ./mesh/envoyconfig -run Compose -update
 	scripts/pins
 
+.PHONY: images
+images: ## build the container images, and check their size
+	@VERSION='$(VERSION)' scripts/images
+
+.PHONY: up
+up: ## run it with docker compose (SMARAN_BACKEND=redis chooses; Ctrl-C stops)
+	@VERSION='$(VERSION)' exec docker compose up --build
+
+.PHONY: down
+down: ## remove all that docker compose made
+	@docker compose --profile '*' down --volumes
+
 .PHONY: clean
 clean: ## remove bin/ and out/
 	rm -rf bin out
