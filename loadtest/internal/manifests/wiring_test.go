@@ -66,7 +66,8 @@ func policyOf(t *testing.T, built objects) mesh.Policy {
 	hash, hashes := balancer["consistentHash"].(map[string]any)
 	if hashes {
 		require.Equal(t, strings.ToLower(session.Header), hash["httpHeaderName"])
-		if _, is := hash["maglev"]; is {
+		if table, is := hash["maglev"].(map[string]any); is {
+			require.EqualValues(t, affinity.DefaultTableSize, table["tableSize"])
 			return mesh.Maglev
 		}
 		return mesh.Ring
