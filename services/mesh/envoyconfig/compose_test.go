@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -65,5 +66,22 @@ func TestComposeHasWhatIsRendered(t *testing.T) {
 		want, err := os.ReadFile(path)
 		require.NoError(t, err, "write it: make generate")
 		require.Empty(t, cmp.Diff(string(want), got), "%s is stale: make generate", name)
+	}
+}
+
+// The pods of docker-compose.yaml are written one by one; they must differ by their number alone.
+func TestComposeNumbersItsPods(t *testing.T) {
+	file, err := os.ReadFile(filepath.Join("..", "..", "..", "docker-compose.yaml"))
+	require.NoError(t, err)
+	for n := 1; n <= 10; n++ {
+		for _, want := range []string{
+			fmt.Sprintf("  jarvis-%d:\n", n),
+			fmt.Sprintf("    hostname: jarvis-%d\n", n),
+			fmt.Sprintf(`JARVIS_ADDRESS: "${SUBNET:-10.231.77}.%d:8080", JARVIS_MEDIA_LISTEN: ":%d", JARVIS_SEED: "${SMARAN_SEED:+${SMARAN_SEED:-}%d}"`, 10+n, 20000+n, n),
+			fmt.Sprintf(`    ports: ["${HOST_ADDRESS:-127.0.0.1}:%[1]d:%[1]d/udp", "${ADMIN_ADDRESS:-127.0.0.1}:%[2]d:9090"]`, 20000+n, 9100+n),
+			fmt.Sprintf(`    networks: {pods: {ipv4_address: "${SUBNET:-10.231.77}.%d", aliases: [jarvis]}}`, 10+n),
+		} {
+			require.Equal(t, 1, strings.Count(string(file), want), "pod %d: %s", n, want)
+		}
 	}
 }
