@@ -57,6 +57,12 @@ beside() {
 	fi
 }
 
+# need_hash: the step tells of the hash, so it has to be what is applied.
+need_hash() {
+	[[ $(kubectl get deployment/debug destinationrule/jarvis-consistent-hash -o jsonpath='{.items[*].spec.trafficPolicy.loadBalancer.consistentHash.httpHeaderName}' 2>/dev/null) == x-call-session-id ]] ||
+		die "the hash on x-call-session-id and the debug pod are not there" "apply them: scripts/walkthrough/01-apply"
+}
+
 # look WORDS: what to look at in what was just printed.
 look() { printf -- '-> %s\n' "$*"; }
 
