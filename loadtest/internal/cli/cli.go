@@ -16,14 +16,13 @@ import (
 )
 
 type commands struct {
-	Run      runCmd          `cmd:"" help:"Put one or more backends under load, with events, and judge thresholds."`
-	Compare  compareCmd      `cmd:"" help:"Run every backend through every scenario, repeatedly and interleaved."`
-	Demo     demoCmd         `cmd:"" help:"Run every backend through one short script: a kill and a scale-out."`
-	Predict  predict.Cmd     `cmd:"" help:"Say which sessions move between two sets of hosts."`
-	Claims   experiments.Cmd `cmd:"" help:"Put to the test what the scenarios don't."`
-	Report   report.Cmd      `cmd:"" help:"Show report.json files again, several laid over one another."`
-	Generate generateCmd     `cmd:"" hidden:"" help:"Make one run for the loadtest outside that connects to this pod; its Job runs this."`
-	Probe    probe.Cmd       `cmd:"" hidden:"" help:"Answer and ask requests in a pod, for the claims that need a cluster."`
+	Run     runCmd          `cmd:"" help:"Put one or more backends under load, with events, and judge thresholds."`
+	Compare compareCmd      `cmd:"" help:"Run every backend through every scenario, repeatedly and interleaved."`
+	Demo    demoCmd         `cmd:"" help:"Run every backend through one short script: a kill and a scale-out."`
+	Predict predict.Cmd     `cmd:"" help:"Say which sessions move between two sets of hosts."`
+	Claims  experiments.Cmd `cmd:"" help:"Put to the test what the scenarios don't."`
+	Report  report.Cmd      `cmd:"" help:"Show report.json files again, several laid over one another."`
+	Probe   probe.Cmd       `cmd:"" hidden:"" help:"Answer and ask requests in a pod, for the claims that need a cluster."`
 
 	LogLevel slog.Level `help:"Level of the log on stderr: debug, info, warn or error." default:"error"`
 }

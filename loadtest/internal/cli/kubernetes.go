@@ -70,7 +70,9 @@ func (f *loadFlags) newClusterBatch(ctx context.Context, a *app) (*batch, func()
 			Dial: func(ctx context.Context, pod string, port int) (net.Conn, error) {
 				return d.Dial(ctx, kube.Namespace, pod, port)
 			},
-			Log: func(ctx context.Context, pod, container string) (string, error) { return c.Tail(ctx, kube.Namespace, pod, container) },
+			Log: func(ctx context.Context, pod, container string) (string, error) {
+				return c.Tail(ctx, kube.Namespace, pod, container)
+			},
 		},
 		Histograms: func(s engine.Spec, h map[string]tally.Histogram) {
 			if b.histograms != nil {

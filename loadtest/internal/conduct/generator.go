@@ -29,6 +29,9 @@ const (
 // ErrConductor is returned for a run that the loss of its conductor ended.
 var ErrConductor = errors.New("the conductor is gone, and the run with it")
 
+// ControlPort is where a generator waits for its conductor, on its own localhost.
+const ControlPort = 7700
+
 // conductorURL names no host: there is one connection.
 const conductorURL = "http://conductor"
 

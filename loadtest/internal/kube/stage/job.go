@@ -17,9 +17,6 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/view"
 )
 
-// ControlPort is where a generator listens, on its pod's localhost.
-const ControlPort = 7700
-
 // JobName is the Job's, and its container's; the pods have it as label app.
 const JobName = "loadtest"
 
@@ -130,7 +127,7 @@ const retryEvery = 200 * time.Millisecond
 func (s *Stage) reach(ctx context.Context, pod string) (net.Conn, error) {
 	var last error
 	for {
-		conn, err := s.Dial(ctx, pod, ControlPort)
+		conn, err := s.Dial(ctx, pod, conduct.ControlPort)
 		if err == nil {
 			if conn, err = awaitFirst(ctx, conn); err == nil {
 				return conn, nil

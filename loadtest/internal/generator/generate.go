@@ -1,8 +1,9 @@
-package cli
+package generator
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"time"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/conduct"
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
-	"github.com/smaran-v2/smaran/loadtest/internal/kube/stage"
 	"github.com/smaran-v2/smaran/loadtest/internal/peer"
 	"github.com/smaran-v2/smaran/services/version"
 )
@@ -23,32 +23,32 @@ type generateCmd struct {
 }
 
 // Run waits for a conductor on the pod's localhost and makes its run.
-func (c *generateCmd) Run(ctx context.Context, a *app) error {
-	conn, err := c.conductor(ctx, a)
+func (c *generateCmd) Run(ctx context.Context, log *slog.Logger) error {
+	conn, err := c.conductor(ctx, log)
 	if err != nil {
 		return err
 	}
-	api, err := peer.NewAPI(peer.APIOptions{Log: a.log, Local: []netip.Addr{c.MediaAddress}})
+	api, err := peer.NewAPI(peer.APIOptions{Log: log, Local: []netip.Addr{c.MediaAddress}})
 	if err != nil {
 		_ = conn.Close()
 		return fmt.Errorf("make the callers' phones: %w", err)
 	}
 	defer api.Close()
-	g := &conduct.Generator{Version: version.String(), Phones: engine.Pion{API: api}, Clock: clockwork.NewRealClock(), Log: a.log}
+	g := &conduct.Generator{Version: version.String(), Phones: engine.Pion{API: api}, Clock: clockwork.NewRealClock(), Log: log}
 	return g.Generate(ctx, conn)
 }
 
 // conductor accepts one connection, and no second one.
-func (c *generateCmd) conductor(ctx context.Context, a *app) (net.Conn, error) {
+func (c *generateCmd) conductor(ctx context.Context, log *slog.Logger) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", stage.ControlPort))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", conduct.ControlPort))
 	if err != nil {
 		return nil, fmt.Errorf("listen for a conductor: %w", err)
 	}
 	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
 	defer listener.Close() //nolint:errcheck // it has served its purpose
-	a.log.Info("waiting for a conductor", "address", listener.Addr())
+	log.Info("waiting for a conductor", "address", listener.Addr())
 	conn, err := listener.Accept()
 	if err != nil {
 		return nil, fmt.Errorf("wait for a conductor: %w", context.Cause(ctx))

@@ -1,0 +1,51 @@
+package generator
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/probe"
+)
+
+// envPrefix begins the variables that set flags, as with loadtest.
+const envPrefix = "LOADTEST"
+
+type commands struct {
+	Generate generateCmd `cmd:"" help:"Make one run for the loadtest outside that connects to this pod; its Job runs this."`
+	Probe    probe.Cmd   `cmd:"" help:"Answer and ask requests in a pod, for the claims that need a cluster."`
+
+	LogLevel slog.Level `help:"Level of the log on stderr: debug, info, warn or error." default:"info"`
+}
+
+// Run is the program.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	helped := false
+	c := &commands{}
+	parser, err := kong.New(c,
+		kong.Name("loadtest"),
+		kong.Description("Puts load on a fleet from inside its cluster."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { helped = true }),
+		kong.DefaultEnvars(envPrefix),
+	)
+	if err != nil {
+		return fmt.Errorf("command line: %w", err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if helped {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w; --help shows what there is", err)
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	command.BindTo(stdout, (*io.Writer)(nil))
+	return command.Run(slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.LogLevel})))
+}
