@@ -51,5 +51,7 @@ COPY --from=generator /out/loadtest /loadtest
 ENTRYPOINT ["/loadtest"]
 
 FROM ${SERVICE}
+ARG VERSION
+LABEL org.opencontainers.image.revision=${VERSION}
 # By number: Kubernetes' runAsNonRoot can't tell who a name is.
 USER 65532:65532
