@@ -116,7 +116,11 @@ func newRedis(d Deps) (Backend, error) {
 		},
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			b.metrics.circuitState(to)
-			b.log.Warn("circuit to redis", "from", from, "to", to)
+			level := slog.LevelWarn
+			if from != gobreaker.StateClosed && to != gobreaker.StateClosed {
+				level = slog.LevelDebug // once a second for as long as Redis is away
+			}
+			b.log.Log(context.Background(), level, "circuit to redis", "from", from, "to", to)
 		},
 	})
 	return b, nil
