@@ -188,10 +188,21 @@ func (f *fleet) setRedis(ctx context.Context, up bool) error {
 	case up == running:
 		return nil
 	case up:
-		return f.up(ctx, "--wait", redisService)
+		return f.redisUp(ctx)
 	default:
 		return f.end(ctx, []string{redisService}, "rm", "--force", "--stop", "--volumes")
 	}
+}
+
+// redisUp starts Redis and waits until it answers. Its health check would do so too, at intervals of seconds.
+func (f *fleet) redisUp(ctx context.Context) error {
+	if err := f.up(ctx, redisService); err != nil {
+		return err
+	}
+	return f.until(ctx, "Redis answered", redisService, func(ctx context.Context) bool {
+		_, err := f.docker.compose(ctx, "exec", "-T", redisService, "redis-cli", "-e", "ping")
+		return err == nil
+	})
 }
 
 // killSmaran ends smaran by SIGKILL, starts it again in place, and returns once it serves.

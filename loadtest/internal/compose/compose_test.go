@@ -3,7 +3,9 @@ package compose_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,6 +77,7 @@ func TestAFleetComesUpAndGoesDown(t *testing.T) {
 	}
 	require.Equal(t, "envoy 1.39.3", kinds["mesh"])
 	require.Equal(t, "redis-server 7.4.1", kinds["redis"])
+	require.Equal(t, "go v1.2.3", kinds["smaran"])
 	require.Len(t, s.GetPods(), 3)
 	require.Equal(t, fleetv1.PodPhase_POD_PHASE_READY, s.GetPods()[2].GetPhase())
 
@@ -112,7 +115,7 @@ func TestEachEventIsDoneByCompose(t *testing.T) {
 		{"rollout", "", []string{"compose stop jarvis-2", start + "jarvis-2", "compose stop jarvis-1", start + "jarvis-1"}, "jarvis-1 jarvis-2"},
 		{"redis=down", "", []string{"compose rm --force --stop --volumes redis"}, "jarvis-1 jarvis-2"},
 		{"redis=down", "", nil, "jarvis-1 jarvis-2"},
-		{"redis=up", "", []string{start + "--wait redis"}, "jarvis-1 jarvis-2"},
+		{"redis=up", "", []string{start + "redis", "compose exec -T redis redis-cli -e ping"}, "jarvis-1 jarvis-2"},
 		{"smaran=kill", "", []string{"compose kill --signal KILL smaran", start + "smaran"}, "jarvis-1 jarvis-2"},
 	} {
 		before := len(w.calls("compose"))
@@ -164,7 +167,7 @@ func TestAProjectThatRunsIsLeftAlone(t *testing.T) {
 	w.put(alienFile, "container smaran-envoy-1\n")
 	_, err := w.driver().Up(t.Context(), spec)
 	require.ErrorIs(t, err, compose.ErrRunning)
-	require.ErrorContains(t, err, "docker compose -p smaran down --volumes --remove-orphans")
+	require.ErrorContains(t, err, "docker compose -p smaran --profile '*' down --volumes")
 	require.ErrorContains(t, err, "--project")
 	require.Empty(t, w.calls("compose up"))
 	require.Empty(t, w.calls("compose down"), "it is somebody's")
@@ -291,4 +294,55 @@ func TestTheSpecBecomesVariables(t *testing.T) {
 			require.Contains(t, got, fmt.Sprintf("%s=%s", name, value), backend)
 		}
 	}
+}
+
+// The second project finds everything that the first one has taken, and moves aside.
+func TestAProjectFindsAFreePlace(t *testing.T) {
+	if l, err := net.Listen("tcp", "127.0.0.2:0"); err != nil {
+		t.Skip("SKIP-REASON: this system has no other loopback address than 127.0.0.1")
+	} else {
+		require.NoError(t, l.Close())
+	}
+	w := newWorld(t)
+	taken := func(network, host, port string) string {
+		t.Helper()
+		if network == "udp" {
+			c, err := net.ListenPacket(network, net.JoinHostPort(host, port))
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = c.Close() })
+			_, port, err = net.SplitHostPort(c.LocalAddr().String())
+			require.NoError(t, err)
+			return port
+		}
+		l, err := net.Listen(network, net.JoinHostPort(host, port))
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = l.Close() })
+		_, port, err = net.SplitHostPort(l.Addr().String())
+		require.NoError(t, err)
+		return port
+	}
+	w.put(configFile, fmt.Sprintf(`{"name":"smaran","services":{
+		"redis":{},
+		"smaran":{"ports":[{"host_ip":"127.0.0.1","target":8080,"published":"${SMARAN_PORT:-%s}","protocol":"tcp"},
+			{"host_ip":"127.0.0.1","target":9090,"published":"%s","protocol":"tcp"}]},
+		"envoy":{"ports":[{"host_ip":"127.0.0.1","target":9091,"published":"%s","protocol":"tcp"}]},
+		"jarvis-1":{"ports":[{"host_ip":"${HOST_ADDRESS:-127.0.0.1}","target":1,"published":"%s","protocol":"udp"}],
+			"networks":{"pods":{"ipv4_address":"${SUBNET:-10.231.77}.11"}}}},
+		"networks":{"pods":{"ipam":{"config":[{"subnet":"${SUBNET:-10.231.77}.0/24"}]}}}}`,
+		taken("tcp", "127.0.0.1", "0"), freePort(t), freePort(t), taken("udp", "127.0.0.1", "0")))
+	w.put(networksFile, `[{"IPAM":{"Config":[{"Subnet":"10.231.76.0/23"},{"Subnet":"fd00::/64"}]}},{"IPAM":{"Config":null}}]`)
+	w.put(refuseFile, "compose up")
+	s := spec
+	s.Pods = 1
+	_, err := w.driver().Up(t.Context(), s)
+	require.ErrorIs(t, err, driver.ErrStart)
+	got := w.environOf("compose up")
+	for _, want := range []string{"SMARAN_PORT=8", "HOST_ADDRESS=127.0.0.", "ADMIN_ADDRESS=127.0.0.", "SUBNET=10.231.78"} {
+		require.True(t, slices.ContainsFunc(got, func(v string) bool { return strings.HasPrefix(v, want) }), want)
+	}
+
+	w.put(networksFile, `[{"IPAM":{"Config":[{"Subnet":"10.0.0.0/8"}]}}]`)
+	_, err = w.driver().Up(t.Context(), s)
+	require.ErrorIs(t, err, compose.ErrTaken)
+	require.ErrorContains(t, err, "network 10.231.")
 }

@@ -99,6 +99,9 @@ func (d *docker) shown(args []string) string {
 // hint is the beginning of a compose command about the project, to be typed by a person.
 func (d *docker) hint() string { return "docker compose -p " + d.project }
 
+// downHint is how a person ends the project.
+func (d *docker) downHint() string { return d.hint() + " --profile '*' down --volumes" }
+
 // The labels that compose gives to what it makes.
 const (
 	projectLabel = "com.docker.compose.project"

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/jonboulle/clockwork"
@@ -94,8 +95,8 @@ func (d *docker) vacant(ctx context.Context) error {
 		return err
 	}
 	if len(left) > 0 {
-		return fmt.Errorf("%w: %s has %d containers, networks and volumes, the first is %s: end it with: %s down --volumes --remove-orphans, "+
-			"or choose another name with --project", ErrRunning, d.project, len(left), left[0], d.hint())
+		return fmt.Errorf("%w: %s has %d containers, networks and volumes, the first is %s: end it with: %s, or choose another name with --project",
+			ErrRunning, d.project, len(left), left[0], d.downHint())
 	}
 	return nil
 }
@@ -165,8 +166,13 @@ func (f *fleet) describe(ctx context.Context) error {
 		return err
 	}
 	f.versions.redis = regexp.MustCompile(`\d+\.\d+\.\d+`).FindString(string(raw))
-	return nil
+	raw, err = f.docker.run(ctx, "image", "inspect", "--format", `{{index .Config.Labels "`+revisionLabel+`"}}`, f.layout.image)
+	f.versions.smaran = strings.TrimSpace(string(raw))
+	return err
 }
+
+// revisionLabel is what the Dockerfile labels images with.
+const revisionLabel = "org.opencontainers.image.revision"
 
 // redisServer is Redis' program.
 const redisServer = "redis-server"

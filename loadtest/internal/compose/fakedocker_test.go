@@ -25,6 +25,8 @@ const (
 	refuseFile = "refuse" // a command that fails, by its first words
 	hangFile   = "hang"   // one that waits for its end
 	alienFile  = "alien"  // what docker ps shows besides
+
+	networksFile = "networks" // what docker network inspect shows
 	// environFile and the first words of a command hold the environment that it had last.
 	environFile = "environ-"
 )
@@ -48,7 +50,15 @@ func fakeDocker(dir string, args []string, stdout, stderr io.Writer) int {
 		return d.hang()
 	}
 	switch command[0] {
-	case "version", "network", "volume":
+	case "version", "volume":
+	case "network":
+		if command[1] == "inspect" {
+			fmt.Fprint(stdout, d.read(networksFile))
+		} else if d.read(networksFile) != "" && slices.Contains(command, "--quiet") {
+			fmt.Fprintln(stdout, "0123")
+		}
+	case "image":
+		fmt.Fprintln(stdout, "v1.2.3")
 	case "ps":
 		fmt.Fprint(stdout, d.read(alienFile))
 		for _, name := range d.containers() {
@@ -89,7 +99,7 @@ func (d *daemon) compose(args []string) int {
 	case "version":
 		fmt.Fprintln(d.stdout, "2.40.3")
 	case "config":
-		fmt.Fprint(d.stdout, d.read(configFile))
+		fmt.Fprint(d.stdout, os.Expand(d.read(configFile), variable))
 	case "exec":
 		fmt.Fprintln(d.stdout, "Redis server v=7.4.1 sha=00000000:0")
 	case "up":
@@ -119,6 +129,15 @@ func (d *daemon) compose(args []string) int {
 		return 1
 	}
 	return 0
+}
+
+// variable is what compose puts for ${NAME:-default}.
+func variable(text string) string {
+	name, usual, _ := strings.Cut(text, ":-")
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return usual
 }
 
 func (d *daemon) start(service string) {

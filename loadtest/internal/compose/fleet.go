@@ -137,8 +137,7 @@ func (d *docker) takeDown(ctx context.Context, clock clockwork.Clock) error {
 		case <-timer.Chan():
 		case <-ctx.Done():
 			timer.Stop()
-			return errors.Join(fmt.Errorf("left of project %s: %s; try: %s down --volumes --remove-orphans",
-				d.project, strings.Join(left, ", "), d.hint()), err)
+			return errors.Join(fmt.Errorf("left of project %s: %s; try: %s", d.project, strings.Join(left, ", "), d.downHint()), err)
 		}
 	}
 }

@@ -43,6 +43,7 @@ type file struct {
 }
 
 type service struct {
+	Image    string   `json:"image"`
 	Profiles []string `json:"profiles"`
 	Ports    []port   `json:"ports"`
 	Networks map[string]struct {
@@ -79,11 +80,12 @@ type pod struct {
 
 // layout is where things are.
 type layout struct {
-	project string
 	// beside are the services that run beside the pods.
 	beside []string
 	// pods in the order of their numbers.
 	pods []pod
+	// image is smaran's.
+	image string
 	// Addresses on this machine, ip:port.
 	smaran, smaranAdmin, envoyAdmin string
 }
@@ -103,7 +105,7 @@ func (d *docker) load(ctx context.Context) (*file, error) {
 
 // layout fails with ErrFile where something that the driver needs is missing.
 func (f *file) layout() (*layout, error) {
-	l := &layout{project: f.Name}
+	l := &layout{image: f.Services[smaranService].Image}
 	for name, s := range f.Services {
 		digits, isPod := strings.CutPrefix(name, podPrefix)
 		number, err := strconv.Atoi(digits)
