@@ -42,6 +42,11 @@ claims: build ## measure what the scenarios don't, and give every claim its verd
 test: $(TOOLS)/gotestsum ## run all tests; what is skipped is listed with its reason
 	@RACE='$(RACE)' GOTESTSUM='$(CURDIR)/$(TOOLS)/gotestsum' scripts/test $(MODULES)
 
+.PHONY: e2e-compose
+e2e-compose: ## build the images, and try every backend end to end with docker compose (15 minutes)
+	@VERSION='$(VERSION)' scripts/images smaran jarvis
+	@cd loadtest && E2E=1 go test -count=1 -timeout 40m -v ./e2e/compose
+
 .PHONY: bench
 bench: ## run the benchmarks; each compares with a named peer in the same run
 	@scripts/bench

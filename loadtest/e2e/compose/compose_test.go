@@ -1,0 +1,141 @@
+package compose_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/compose"
+	"github.com/smaran-v2/smaran/loadtest/internal/driver"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
+)
+
+// A kill costs calls whatever the backend; what a backend promises is that nothing else does.
+func TestEachBackendKeepsItsSessionsAndItsCallersRedial(t *testing.T) {
+	required(t)
+	for _, backend := range []string{
+		"redis-plain", "redis", "app-hash", "istio-hash", "istio-hash:maglev", "stateful-header", "stateful-cookie",
+	} {
+		t.Run(backend, func(t *testing.T) {
+			r := run(t, backend, 3, 24*time.Second, "8s:kill")
+			require.Zero(t, r.GetCounts()[figures.ScatteredSessions], "each session on one pod while nothing changes")
+			kill := r.GetEvents()[0]
+			before := difference(r.GetCounts(), kill.GetCounts())
+			for _, class := range []string{figures.Misroutes, figures.ColdStarts, figures.StateLost} {
+				require.Zero(t, before[class], "%s before the kill", class)
+			}
+			require.NotEmpty(t, kill.GetPod())
+			require.Positive(t, kill.GetCounts()[figures.Renegotiations], "the killed pod's callers redial")
+			require.Zero(t, kill.GetCounts()[figures.DroppedNoMedia], "and get through")
+			require.Zero(t, kill.GetCounts()[figures.CallsDownAtEnd])
+			require.Equal(t, "envoy", r.GetSettings()["mesh"][:5])
+		})
+	}
+}
+
+// The control: without affinity the same load goes everywhere, and pays for it.
+func TestRoundRobinScattersSessions(t *testing.T) {
+	required(t)
+	r := run(t, "roundrobin", 3, 8*time.Second)
+	for _, class := range []string{figures.ScatteredSessions, figures.Misroutes, figures.ColdStarts, figures.StateLost, figures.Renegotiations} {
+		require.Positive(t, r.GetCounts()[class], class)
+	}
+}
+
+// Where a hash sends sessions is known beforehand, from Envoy's own endpoints; a token keeps them where they are.
+func TestMovesAreThosePredicted(t *testing.T) {
+	required(t)
+	for _, c := range []struct {
+		backend string
+		moves   bool
+	}{{"istio-hash", true}, {"istio-hash:maglev", true}, {"app-hash", true}, {"stateful-cookie", false}, {"redis", false}} {
+		t.Run(c.backend, func(t *testing.T) {
+			r := run(t, c.backend, 3, 34*time.Second, "4s:scale=10")
+			e := r.GetEvents()[0]
+			require.EqualValues(t, 12, e.GetObservedSessions())
+			if !c.moves {
+				require.Zero(t, e.GetMovedSessions())
+				require.Nil(t, e.PredictedMoved)
+				return
+			}
+			require.Positive(t, e.GetMovedSessions(), "this seed moves some")
+			require.Less(t, e.GetMovedSessions(), e.GetObservedSessions(), "and not all")
+			require.Equal(t, e.GetPredictedMoved(), e.GetMovedSessions())
+			require.Zero(t, r.GetCounts()[figures.Mispredicted])
+			require.NotNil(t, e.Mispredicted)
+		})
+	}
+}
+
+func TestARedisOutageCostsOnlyTheBackendThatDependsOnIt(t *testing.T) {
+	required(t)
+	outage := func(backend string) map[string]uint64 {
+		r := run(t, backend, 3, 18*time.Second, "3s:redis=down", "10s:redis=up")
+		return r.GetEvents()[0].GetCounts()
+	}
+	plain := outage("redis-plain")
+	require.Positive(t, plain[figures.Misroutes], "it routes at random for as long")
+	require.Positive(t, plain[figures.StateLost])
+	for _, backend := range []string{"redis", "app-hash"} {
+		counts := outage(backend)
+		for _, class := range []string{figures.Misroutes, figures.StateLost, figures.ColdStarts, figures.RequestsFailed} {
+			require.Zero(t, counts[class], "%s, %s", backend, class)
+		}
+	}
+}
+
+func TestAProjectIsLeftAloneAndAnotherFindsAPlaceBesideIt(t *testing.T) {
+	required(t)
+	spec := driver.Spec{Backend: "istio-hash", Pods: 2, Seed: 1}
+	first, err := newDriver(project).Up(t.Context(), spec)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, first.Down(context.WithoutCancel(t.Context()))) }()
+	left(t, project, 6) // two pods, smaran, Envoy, Redis, and their network
+
+	_, err = newDriver(project).Up(t.Context(), spec)
+	require.ErrorIs(t, err, compose.ErrRunning)
+	left(t, project, 6)
+
+	const other = project + "-2"
+	second, err := newDriver(other).Up(t.Context(), spec)
+	require.NoError(t, err)
+	a, b := status(t, first), status(t, second)
+	require.NotEqual(t, a.GetSmaranUrl(), b.GetSmaranUrl())
+	require.NotEqual(t, a.GetPods()[0].GetAddress(), b.GetPods()[0].GetAddress())
+	require.NoError(t, second.Down(t.Context()))
+	require.NoError(t, second.Down(t.Context()), "again")
+	left(t, other, 0)
+	left(t, project, 6)
+	require.NoError(t, first.Err())
+	require.NoError(t, first.Down(t.Context()))
+	left(t, project, 0)
+}
+
+func TestAnInterruptedStartLeavesNothing(t *testing.T) {
+	required(t)
+	for _, after := range []time.Duration{200 * time.Millisecond, 1500 * time.Millisecond, 3 * time.Second} {
+		t.Run(fmt.Sprint(after), func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), after)
+			defer cancel()
+			f, err := newDriver(project).Up(ctx, driver.Spec{Backend: "redis", Pods: 3, Seed: 1})
+			if err == nil { // this machine was quicker
+				err = errors.Join(context.DeadlineExceeded, f.Down(t.Context()))
+			}
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			left(t, project, 0)
+		})
+	}
+}
+
+// difference is what of all counts came before those of an event.
+func difference(all, event map[string]uint64) map[string]uint64 {
+	out := map[string]uint64{}
+	for name, n := range all {
+		out[name] = n - event[name]
+	}
+	return out
+}
