@@ -19,7 +19,9 @@ const (
 	PlaceScenario Place = "scenario"
 	// PlaceExperiment: `bin/loadtest claims` decides.
 	PlaceExperiment Place = "experiment"
-	// PlaceCluster: only Kubernetes with Istio can.
+	// PlaceMesh: `bin/loadtest claims --context` decides, on Kubernetes with Istio; one machine cannot.
+	PlaceMesh Place = "mesh"
+	// PlaceCluster: only Kubernetes with Istio can, and no command here does.
 	PlaceCluster Place = "cluster"
 )
 
@@ -40,13 +42,18 @@ type Definition struct {
 	evaluate evaluator
 }
 
-// Command is the command that puts the claim to the test, or empty where one machine has none.
+// kindContext is the cluster that scripts/kind-up makes.
+const kindContext = "kind-smaran"
+
+// Command is the command that puts the claim to the test, or empty where there is none.
 func (d Definition) Command() string {
 	switch d.Place {
 	case PlaceScenario:
 		return "bin/loadtest " + d.Needs
 	case PlaceExperiment:
 		return fmt.Sprintf("bin/loadtest claims --only %d", d.Number)
+	case PlaceMesh:
+		return fmt.Sprintf("bin/loadtest claims --context %s --only %d", kindContext, d.Number)
 	default:
 		return ""
 	}
@@ -91,11 +98,15 @@ type Finding struct {
 
 // NotRun is the finding where a report holds no evidence for the claim.
 func (d Definition) NotRun() Finding {
-	if d.Place == PlaceCluster {
-		return Finding{
+	if d.Place == PlaceCluster || d.Place == PlaceMesh {
+		f := Finding{
 			Verdict: reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE,
 			Note:    "one machine cannot: needs " + d.Needs,
 		}
+		if command := d.Command(); command != "" {
+			f.Note += " (" + command + ")"
+		}
+		return f
 	}
 	return Finding{Verdict: reportv1.Verdict_VERDICT_NOT_RUN, Note: d.Command()}
 }

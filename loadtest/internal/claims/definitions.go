@@ -89,12 +89,12 @@ var definitions = [Count]Definition{
 		Method: "calls that needed a new connection, by event",
 	},
 	{
-		Number: 15, Source: "S", Place: PlaceCluster, Needs: needsIstio + ": h2UpgradePolicy is a DestinationRule's",
+		Number: 15, Source: "S", Place: PlaceMesh, Needs: needsIstio + ": h2UpgradePolicy is a DestinationRule's",
 		Text:   "h2UpgradePolicy UPGRADE makes connections reused and latency fall",
 		Method: "connections and latency with and without; WebSocket through it",
 	},
 	{
-		Number: 16, Source: "S", Place: PlaceCluster, Needs: needsSidecar,
+		Number: 16, Source: "S", Place: PlaceMesh, Needs: needsSidecar,
 		Text:   "The sidecar adds 1-2 ms",
 		Method: "with and without sidecar, p50 and p99",
 	},
@@ -104,12 +104,12 @@ var definitions = [Count]Definition{
 		Method: "no-header: a lenient fleet, and what a strict one answers",
 	},
 	{
-		Number: 18, Source: "S", Place: PlaceCluster, Needs: needsIstio + ": mTLS is the sidecars'",
+		Number: 18, Source: "S", Place: PlaceMesh, Needs: needsIstio + ": mTLS is the sidecars'",
 		Text:   "STRICT mTLS refuses plain clients, and certificates rotate by themselves",
 		Method: "a client without a sidecar; certificate serials over a short rotation",
 	},
 	{
-		Number: 19, Source: "S", Place: PlaceCluster, Needs: needsIstio + ": the part to kill is istiod",
+		Number: 19, Source: "S", Place: PlaceMesh, Needs: needsIstio + ": the part to kill is istiod",
 		Text:   "There is no single point of failure with the mesh",
 		Method: "kill istiod: picks go on; a new pod gets no traffic until it is back",
 	},
@@ -184,12 +184,12 @@ var definitions = [Count]Definition{
 		Method: "simulated over distributions of the sessions' length",
 	},
 	{
-		Number: 34, Source: "K", Place: PlaceCluster, Needs: needsIstio + ": the label is read by istiod",
+		Number: 34, Source: "K", Place: PlaceMesh, Needs: needsIstio + ": the label is read by istiod",
 		Text:   "The label istio.io/persistent-session-cookie selects the cookie mode",
 		Method: "set it, and the real label istio.io/persistent-session",
 	},
 	{
-		Number: 35, Source: "K", Place: PlaceCluster, Needs: needsKubernetes,
+		Number: 35, Source: "K", Place: PlaceMesh, Needs: needsKubernetes,
 		Text:   "A preStop sleep of 15 s with a grace of 30 s prevents losses at a restart",
 		Method: "with and without, calls longer than that",
 	},

@@ -42,10 +42,10 @@ func withoutHeader(e evidence) (Finding, bool) {
 	}
 	strict := e.where(mode("strict"))
 	refused := strict.where(func(r *reportv1.Result) bool {
-		return strings.HasSuffix(r.GetSettings()[settingNoHeaderAnswer], codeSessionMissing())
+		return strings.HasSuffix(r.GetSettings()[settingNoHeaderAnswer], CodeSessionMissing())
 	})
 	if !strict.empty() {
-		f.Measured += fmt.Sprintf("; strict: %d of %d fleets answered with %s", len(refused.results), len(strict.results), codeSessionMissing())
+		f.Measured += fmt.Sprintf("; strict: %d of %d fleets answered with %s", len(refused.results), len(strict.results), CodeSessionMissing())
 		f.Figures["strict_fleets"], f.Figures["strict_refused"] = float64(len(strict.results)), float64(len(refused.results))
 	}
 	switch {

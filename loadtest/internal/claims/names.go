@@ -17,9 +17,9 @@ const (
 // embeddedRedis begins the setting of a fleet whose Redis was none.
 const embeddedRedis = "miniredis"
 
-// codeSessionMissing is the code of a refusal for want of a session: what package session says of a request without its
+// CodeSessionMissing is the code of a refusal for want of a session: what package session says of a request without its
 // header.
-func codeSessionMissing() string {
+func CodeSessionMissing() string {
 	var missing *session.Error
 	if _, err := session.FromHeader(http.Header{}); errors.As(err, &missing) {
 		return missing.Code

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/experiments/istio"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
 	"github.com/smaran-v2/smaran/loadtest/internal/runinfo"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
@@ -29,19 +30,31 @@ type Cmd struct {
 	Out    string   `default:"out" type:"path" help:"Folder in which the run's own folder is made."`
 	Width  int      `help:"Columns that the table may take; 0 is the terminal's width."`
 	Prices Prices   `embed:"" prefix:"price-"`
+	Mesh   Mesh     `embed:""`
 }
 
 // Run conducts the experiments, prints the claims and writes report.json and report.html.
 func (c *Cmd) Run(ctx context.Context, stdout io.Writer) error {
-	chosen, err := choose(c.Only)
+	there, driver := all(), "local"
+	if c.Mesh.Context != "" {
+		there, driver = onMesh(), "kubernetes"
+	}
+	chosen, err := choose(there, c.Only)
 	if err != nil {
 		return err
 	}
-	run, err := runinfo.New(ctx, "claims", c.args(), c.Seed, "local", "", time.Now())
+	run, err := runinfo.New(ctx, "claims", c.args(), c.Seed, driver, "", time.Now())
 	if err != nil {
 		return err
 	}
 	env := Env{Seed: c.Seed, Prices: c.Prices, Scratch: c.Out}
+	if c.Mesh.Context != "" {
+		version, mesh, err := c.Mesh.connect(ctx)
+		if err != nil {
+			return err
+		}
+		env.mesh, run.Versions["kubernetes"] = mesh, version
+	}
 	r := &reportv1.Report{SchemaVersion: report.SchemaVersion, Run: run}
 	var failed []error
 	for i, e := range chosen {
@@ -88,23 +101,26 @@ func (c *Cmd) args() []string {
 		}
 		args = append(args, "--only", strings.Join(numbers, ","))
 	}
+	if c.Mesh.Context != "" {
+		return append(args, c.Mesh.args()...)
+	}
 	if len(c.Only) == 0 || slices.Contains(c.Only, costClaim) {
 		args = append(args, c.Prices.args()...)
 	}
 	return args
 }
 
-func choose(only []uint32) ([]experiment, error) {
+func choose(there []experiment, only []uint32) ([]experiment, error) {
 	if len(only) == 0 {
-		return all(), nil
+		return there, nil
 	}
 	var out []experiment
 	for _, n := range only {
-		i := slices.IndexFunc(all(), func(e experiment) bool { return e.claim == n })
+		i := slices.IndexFunc(there, func(e experiment) bool { return e.claim == n })
 		if i < 0 {
-			return nil, fmt.Errorf("%w %d: there is one for each of %v", ErrUnknown, n, Claims())
+			return nil, fmt.Errorf("%w %d: there is one for each of %v; with --context, for each of %v", ErrUnknown, n, Claims(), istio.Claims())
 		}
-		out = append(out, all()[i])
+		out = append(out, there[i])
 	}
 	return out, nil
 }

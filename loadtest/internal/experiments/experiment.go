@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/experiments/istio"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 
@@ -24,6 +25,9 @@ type Env struct {
 	Scratch string
 	// RedisServer is the path of a redis-server, or empty for REDIS_SERVER_BIN or the one on PATH.
 	RedisServer string
+
+	// mesh is where the cluster's experiments are conducted.
+	mesh istio.Env
 }
 
 // rand is a source of its own for each claim, so that leaving one out does not change another.
@@ -76,7 +80,7 @@ func Claims() []uint32 {
 func (e experiment) conduct(ctx context.Context, env Env) (*reportv1.Claim, error) {
 	d, _ := claims.Lookup(e.claim)
 	f, err := e.run(ctx, env)
-	if errors.Is(err, ErrMissing) {
+	if errors.Is(err, ErrMissing) || errors.Is(err, istio.ErrMissing) {
 		f, err = claims.Finding{Verdict: reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE, Note: err.Error()}, nil
 	}
 	if err != nil {

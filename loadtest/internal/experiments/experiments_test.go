@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
 	"github.com/smaran-v2/smaran/services/registry"
 	"github.com/smaran-v2/smaran/services/session"
@@ -222,4 +223,18 @@ func TestPercentileOf(t *testing.T) {
 		require.Equal(t, want, percentileOf(four, p), p)
 	}
 	require.Zero(t, percentileOf(nil, 0.5))
+}
+
+func TestCommandNamesTheClustersThatItDoesNotKnow(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(config, []byte("apiVersion: v1\nkind: Config\n"), 0o600))
+	t.Setenv("KUBECONFIG", config)
+	c := Cmd{Seed: 1, Out: t.TempDir(), Mesh: Mesh{Context: "kind-none"}}
+	err := c.Run(t.Context(), new(bytes.Buffer))
+	require.ErrorIs(t, err, cluster.ErrConfig)
+	require.ErrorContains(t, err, "kind-none")
+
+	c.Only = []uint32{9} // one machine's
+	require.ErrorIs(t, c.Run(t.Context(), new(bytes.Buffer)), ErrUnknown)
+	require.Equal(t, []string{"claims", "--seed", "1", "--only", "9", "--context", "kind-none"}, c.args())
 }

@@ -1,0 +1,156 @@
+package istio
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/forward"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/proxies"
+	"github.com/smaran-v2/smaran/loadtest/internal/probe"
+	"github.com/smaran-v2/smaran/services/endpoints"
+)
+
+// ErrProbe is returned for a probe that did not do what it was asked to.
+var ErrProbe = errors.New("ask the probe")
+
+// dial connects to a port of a pod's localhost.
+func (n *namespace) dial(ctx context.Context, pod string, port int) (net.Conn, error) {
+	return forward.Dialer{Config: n.Cluster.REST}.Dial(ctx, forward.Pod{Namespace: n.name, Name: pod, Port: port})
+}
+
+// http asks a port of a pod's localhost, once, and decodes the JSON of the answer.
+func (n *namespace) http(ctx context.Context, pod string, port int, method, path string, body []byte, into any) error {
+	transport := &http.Transport{
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return n.dial(ctx, pod, port) },
+		DisableKeepAlives: true,
+	}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+net.JoinHostPort(pod, strconv.Itoa(port))+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	res, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		said, _ := io.ReadAll(io.LimitReader(res.Body, 512))
+		return fmt.Errorf("%s: %s: %s", path, res.Status, bytes.TrimSpace(said))
+	}
+	return json.NewDecoder(res.Body).Decode(into)
+}
+
+// ask has the one probe of a Deployment make requests. It fails with ErrProbe; requests that fail are answers.
+func (n *namespace) ask(ctx context.Context, client string, b probe.Batch) ([]probe.Answer, error) {
+	pod, err := n.pod(client)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(b)
+	if err != nil {
+		return nil, err
+	}
+	var answers []probe.Answer
+	if err := n.http(ctx, pod.Name, probe.ControlPort, http.MethodPost, probe.PathBatches, body, &answers); err != nil {
+		return nil, fmt.Errorf("%w %s: %w", ErrProbe, pod.Name, err)
+	}
+	return answers, nil
+}
+
+// knows waits until a client's sidecar has so many healthy pods behind a Service, and the Service answers.
+func (n *namespace) knows(ctx context.Context, client, service string, pods int) error {
+	err := n.until(ctx, fmt.Sprintf("the sidecar of %s to know %d pods of %s", client, pods, service), func(ctx context.Context) (bool, error) {
+		known, err := n.known(ctx, client, service)
+		return len(known) == pods, err
+	})
+	if err != nil {
+		return err
+	}
+	return n.answers(ctx, client, service)
+}
+
+// answers waits until a Service answers a client with 200.
+func (n *namespace) answers(ctx context.Context, client, service string) error {
+	return n.until(ctx, service+" to answer "+client, func(ctx context.Context) (bool, error) {
+		answers, err := n.ask(ctx, client, probe.Batch{URL: url(service, "/inference"), Sessions: []string{"hello"}, Requests: 1})
+		if err != nil || len(answers) == 0 {
+			return false, err
+		}
+		if a := answers[0]; !a.OK() {
+			return false, fmt.Errorf("status %d: %s%s", a.Status, a.Error, a.Body)
+		}
+		return true, nil
+	})
+}
+
+// known are the addresses of a Service's healthy pods as a client's sidecar has them.
+func (n *namespace) known(ctx context.Context, client, service string) ([]string, error) {
+	pod, err := n.pod(client)
+	if err != nil {
+		return nil, err
+	}
+	p := proxies.New(pod.Name, func(ctx context.Context) (net.Conn, error) { return n.dial(ctx, pod.Name, proxies.AdminPort) })
+	defer p.Close()
+	hosts, err := p.Hosts(ctx, proxies.Outbound(service, n.name, servicePort))
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, h := range hosts {
+		if h.Health == endpoints.Healthy {
+			out = append(out, h.Address)
+		}
+	}
+	return out, nil
+}
+
+// envoy is Envoy's version in a client's sidecar.
+func (n *namespace) envoy(ctx context.Context, client string) (string, error) {
+	pod, err := n.pod(client)
+	if err != nil {
+		return "", err
+	}
+	p := proxies.New(pod.Name, func(ctx context.Context) (net.Conn, error) { return n.dial(ctx, pod.Name, proxies.AdminPort) })
+	defer p.Close()
+	return p.Version(ctx)
+}
+
+// statistics are the counters of a client's sidecar for a Service, by their last name, such as upstream_cx_total. Istio publishes them
+// only where proxyStatsMatcher says so.
+func (n *namespace) statistics(ctx context.Context, client, service string) (map[string]float64, error) {
+	pod, err := n.pod(client)
+	if err != nil {
+		return nil, err
+	}
+	var found struct {
+		Stats []struct {
+			Name  string `json:"name"`
+			Value any    `json:"value"`
+		} `json:"stats"`
+	}
+	if err := n.http(ctx, pod.Name, proxies.AdminPort, http.MethodGet, "/stats?format=json&type=Counters", nil, &found); err != nil {
+		return nil, fmt.Errorf("ask the sidecar of %s: %w", pod.Name, err)
+	}
+	prefix := "cluster." + proxies.Outbound(service, n.name, servicePort)
+	out := map[string]float64{}
+	for _, s := range found.Stats {
+		rest, ok := strings.CutPrefix(s.Name, prefix)
+		value, number := s.Value.(float64)
+		if ok && number {
+			out[rest[strings.LastIndex(rest, ".")+1:]] = value
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%w: counters of %s in the sidecar of %s", ErrMissing, service, pod.Name)
+	}
+	return out, nil
+}

@@ -1,0 +1,197 @@
+package istio
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/probe"
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+const (
+	reproduced    = reportv1.Verdict_VERDICT_REPRODUCED
+	notReproduced = reportv1.Verdict_VERDICT_NOT_REPRODUCED
+	depends       = reportv1.Verdict_VERDICT_DEPENDS
+	notHere       = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE
+)
+
+// steady is rounds of one median each, in ms, with a tail that is longer by a factor.
+func steady(tail float64, medians ...float64) (r rounds) {
+	for _, m := range medians {
+		round := make([]time.Duration, 100)
+		for i := range round {
+			round[i] = time.Duration(m * float64(time.Millisecond))
+			if i >= 95 {
+				round[i] = time.Duration(tail * m * float64(time.Millisecond))
+			}
+		}
+		r = append(r, round)
+	}
+	return r
+}
+
+func ways(both rounds) sidecars {
+	none := steady(1, 0.5, 0.5, 0.6)
+	return sidecars{none: none, again: steady(1, 0.5, 0.6, 0.6), one: none, both: both, envoy: "1.39.3"}
+}
+
+func speaks(connections, http2 float64, socket bool, many ...float64) protocol {
+	return protocol{single: steady(1, 1, 1, 1), many: steady(2, many...), connections: connections, http2: http2, socket: socket}
+}
+
+// Each judge is shown what would make it say otherwise.
+func TestJudges(t *testing.T) {
+	without, again := speaks(16, 0, true, 5, 5, 5), speaks(16, 0, true, 5, 5.2, 5)
+	mutually := func(change func(*mutual)) claims.Finding {
+		m := mutual{plainPermissive: 1, meshed: 1, refusal: "connection reset by peer", short: 4, usual: 1, asked: 700}
+		change(&m)
+		return judgeStrict(m)
+	}
+	stoppedAnd := func(change func(*stopped)) claims.Finding {
+		s := stopped{asked: 300, late: true, deadAsked: 20, deadFailed: 20, back: 2 * time.Second, backAsked: 70}
+		change(&s)
+		return judgeOutage(s)
+	}
+	lost := losses{asked: 900, failed: 20, sessions: 24, lostState: 24, short: 30, shortCut: 6, long: 12, longCut: 12}
+	for _, c := range []struct {
+		claim uint32
+		name  string
+		found claims.Finding
+		want  reportv1.Verdict
+	}{
+		{15, "both halves", judgeUpgrade(without, again, speaks(2, 2, false, 4, 4, 4), "1"), reproduced},
+		{15, "connections only", judgeUpgrade(without, again, speaks(2, 2, false, 5, 5.1, 5), "1"), depends},
+		{15, "slower", judgeUpgrade(without, again, speaks(2, 2, false, 7, 7, 7), "1"), depends},
+		{15, "latency only", judgeUpgrade(without, again, speaks(16, 16, false, 4, 4, 4), "1"), depends},
+		{15, "neither", judgeUpgrade(without, again, speaks(16, 16, true, 5, 5, 5), "1"), notReproduced},
+		{15, "not in effect", judgeUpgrade(without, again, speaks(16, 0, true, 5, 5, 5), "1"), notHere},
+		{15, "less than equal ways differ by", judgeUpgrade(without, again, speaks(2, 2, true, 4.9, 4.9, 4.9), "1"), depends},
+
+		{16, "as claimed", judgeSidecar(ways(steady(1, 2, 2, 2))), reproduced},
+		{16, "as claimed but for the tail", judgeSidecar(ways(steady(9, 2, 2, 2))), depends},
+		{16, "the tail alone", judgeSidecar(ways(steady(2, 1, 1, 1))), depends},
+		{16, "less", judgeSidecar(ways(steady(1, 0.9, 0.9, 0.9))), notReproduced},
+		{16, "more", judgeSidecar(ways(steady(1, 9, 9, 9))), notReproduced},
+		{16, "noise", judgeSidecar(ways(steady(1, 0.5, 0.6, 0.6))), notHere},
+
+		{17, "as claimed", judgeHeader(fallback{refused: 9, asked: 9, kept: headerSessions}, fallback{asked: 9, pods: 3, kept: headerSessions}), reproduced},
+		{17, "strict lets some pass", judgeHeader(fallback{refused: 8, asked: 9, kept: headerSessions}, fallback{asked: 9, pods: 3, kept: headerSessions}), depends},
+		{17, "lenient does not spread", judgeHeader(fallback{refused: 9, asked: 9, kept: headerSessions}, fallback{asked: 9, pods: 1, kept: headerSessions}), notReproduced},
+		{17, "the header keeps nothing", judgeHeader(fallback{refused: 9, asked: 9}, fallback{asked: 9, pods: 3}), notReproduced},
+
+		{18, "both halves", mutually(func(*mutual) {}), reproduced},
+		{18, "plain clients are served", mutually(func(m *mutual) { m.plainStrict = 0.1 }), depends},
+		{18, "no rotation", mutually(func(m *mutual) { m.short = 1 }), depends},
+		{18, "requests fail at a rotation", mutually(func(m *mutual) { m.failed = 1 }), depends},
+		{18, "neither", mutually(func(m *mutual) { m.plainStrict, m.short = 1, 1 }), notReproduced},
+		{18, "refused without STRICT too", mutually(func(m *mutual) { m.plainPermissive = 0 }), notHere},
+
+		{19, "while nothing changes", stoppedAnd(func(*stopped) {}), depends},
+		{19, "changes too", stoppedAnd(func(s *stopped) { s.injected, s.lateAsked, s.deadFailed = true, 70, 0 }), reproduced},
+		{19, "picks fail", stoppedAnd(func(s *stopped) { s.failed = 1 }), notReproduced},
+		{19, "picks change", stoppedAnd(func(s *stopped) { s.moved = 1 }), notReproduced},
+		{19, "the new pod never comes", stoppedAnd(func(s *stopped) { s.backAsked = 0 }), notHere},
+
+		{26, "named and needed", judgeToken(true, 1, 0.33), reproduced},
+		{26, "named and not needed", judgeToken(true, 1, 1), notReproduced},
+		{26, "named, and something else helps", judgeToken(true, 1, 0.8), depends},
+		{26, "not named", judgeToken(false, 1, 0.33), notReproduced},
+
+		{28, "until sealed", judgeForgery(1, 0.33), reproduced},
+		{28, "refused by the filter", judgeForgery(0.33, 0.33), notReproduced},
+
+		{30, "moved", judgeRestart(restarted{atPod: 4, moved: 4, lostState: 4, addressGone: true}), notReproduced},
+		{30, "in place without its memory", judgeRestart(restarted{atPod: 4, lostState: 1}), notReproduced},
+		{30, "as if nothing had been", judgeRestart(restarted{atPod: 4}), reproduced},
+		{30, "an empty pod", judgeRestart(restarted{}), notHere},
+
+		{34, "the other label", judgeLabels(labelled{}, labelled{10, 10}, labelled{}), notReproduced},
+		{34, "this label", judgeLabels(labelled{10, 10}, labelled{10, 10}, labelled{}), reproduced},
+		{34, "some", judgeLabels(labelled{5, 3}, labelled{10, 10}, labelled{}), depends},
+		{34, "switched off", judgeLabels(labelled{}, labelled{}, labelled{}), notHere},
+
+		{35, "all of it", judgePreStop(lost, losses{asked: 900, sessions: 24, short: 30, long: 12}), reproduced},
+		{35, "what is short", judgePreStop(lost, losses{asked: 900, sessions: 24, lostState: 24, short: 30, long: 12, longCut: 12}), depends},
+		{35, "most of what is short", judgePreStop(lost, losses{asked: 900, failed: 1, sessions: 24, lostState: 24, short: 30, long: 12, longCut: 12}), depends},
+		{35, "nothing", judgePreStop(lost, lost), notReproduced},
+		{35, "nothing is lost anyway", judgePreStop(losses{asked: 900}, losses{asked: 900}), notHere},
+	} {
+		t.Run(fmt.Sprintf("%d %s", c.claim, c.name), func(t *testing.T) {
+			require.Equal(t, c.want, c.found.Verdict, "%s – %s", c.found.Measured, c.found.Note)
+			require.NotEmpty(t, c.found.Measured)
+			require.NotEmpty(t, c.found.Figures)
+			if c.want == depends || c.want == notHere {
+				require.NotEmpty(t, c.found.Note, "a verdict that depends says on what")
+			}
+		})
+	}
+}
+
+func TestDifferenceIsOfRoundsAndAgainstNoise(t *testing.T) {
+	base, again, other := steady(1, 1, 2, 1), steady(1, 1, 2, 2), steady(1, 3, 4, 3)
+	d := between(base, again, other, 0.5)
+	require.Equal(t, difference{by: 2 * time.Millisecond, spread: time.Millisecond}, d)
+	require.True(t, d.tells())
+	require.False(t, between(base, again, again, 0.5).tells(), "what equal ways do is no difference")
+	require.Equal(t, -2*time.Millisecond, between(other, other, base, 0.5).by)
+	require.Equal(t, 300, base.requests())
+}
+
+func TestPercentile(t *testing.T) {
+	require.Zero(t, percentile(nil, 0.5))
+	hundred := make([]time.Duration, 100)
+	for i := range hundred {
+		hundred[99-i] = time.Duration(i + 1)
+	}
+	require.Equal(t, time.Duration(50), percentile(hundred, 0.50))
+	require.Equal(t, time.Duration(99), percentile(hundred, 0.99))
+	require.Equal(t, time.Duration(100), percentile(hundred, 1))
+}
+
+// answer of a pod in a session, with the turn that it says.
+func answer(session, pod, turn string) probe.Answer {
+	return probe.Answer{Session: session, Pod: pod, Status: http.StatusOK, Header: map[string]string{wire.HeaderTurn: turn}}
+}
+
+func TestRestartedFollowsEachSession(t *testing.T) {
+	r := restartedIn([]probe.Answer{
+		answer("moves", "old", "1"), answer("stays", "other", "1"), answer("strays", "other", "1"),
+		{Session: "moves", Error: "connection reset by peer"},
+		answer("moves", "new", "1"), answer("stays", "other", "2"), answer("strays", "new", "1"), answer("moves", "new", "0"),
+	}, "old")
+	require.Equal(t, restarted{atPod: 1, moved: 1, lostState: 1, othersMoved: 1, failed: 1}, r)
+}
+
+func TestLossesCountWhatIsCutAndForgotten(t *testing.T) {
+	cut := probe.Answer{Status: http.StatusOK, Error: "unexpected EOF"}
+	whole := probe.Answer{Status: http.StatusOK}
+	l := lossesIn([]probe.Answer{
+		answer("a", "1", "1"), answer("a", "1", "2"), answer("b", "1", "1"), {Session: "b", Status: http.StatusServiceUnavailable}, answer("b", "2", "1"),
+	}, []probe.Answer{whole, cut}, []probe.Answer{cut, cut})
+	require.Equal(t, losses{asked: 5, failed: 1, sessions: 2, lostState: 1, short: 2, shortCut: 1, long: 2, longCut: 2}, l)
+}
+
+func TestFallbackCountsOnlyTheStorysRefusal(t *testing.T) {
+	refused := probe.Answer{Status: http.StatusBadRequest, Body: `{"code":"` + claims.CodeSessionMissing() + `"}`}
+	other := probe.Answer{Status: http.StatusBadRequest, Body: "bad request"}
+	f := fallbackIn([]probe.Answer{refused, other, answer("", "1", ""), answer("", "2", "")}, []probe.Answer{answer("a", "1", ""), answer("a", "1", ""), answer("b", "1", ""), answer("b", "2", "")})
+	require.Equal(t, fallback{refused: 1, asked: 4, pods: 2, kept: 1}, f)
+}
+
+func TestLabelledCountsCookiesAndPods(t *testing.T) {
+	given := answer("a", "1", "")
+	given.Header[setCookie] = "probe=x"
+	l := labelledIn([]probe.Answer{given, answer("a", "1", ""), answer("b", "1", ""), answer("b", "2", ""), {Session: "c", Error: "refused"}})
+	require.Equal(t, labelled{cookies: 1, kept: 1}, l)
+}
+
+func TestShareAtAPod(t *testing.T) {
+	require.Zero(t, shareAt("1", nil))
+	require.InDelta(t, 0.5, shareAt("1", []probe.Answer{answer("a", "1", ""), answer("a", "2", "")}), 1e-9)
+}

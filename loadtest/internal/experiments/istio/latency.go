@@ -1,0 +1,132 @@
+package istio
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/probe"
+)
+
+// way is one of several ways to do the same, to be compared.
+type way struct {
+	client string
+	batch  probe.Batch
+}
+
+// rounds of requests over one way, in the order in which they were measured.
+type rounds [][]time.Duration
+
+// interleaved measures the ways in turn, every second round backwards, so that what drifts drifts for all. It fails with ErrProbe if a
+// request fails: a refusal may be quick, and is no latency.
+func (n *namespace) interleaved(ctx context.Context, times int, ways ...way) ([]rounds, error) {
+	out := make([]rounds, len(ways))
+	for _, w := range ways { // the first requests connect, shake hands and look names up
+		w.batch.Requests = max(w.batch.Requests/4, w.batch.Concurrency)
+		if _, err := n.measure(ctx, w); err != nil {
+			return nil, err
+		}
+	}
+	for round := range times {
+		order := make([]int, len(ways))
+		for i := range order {
+			order[i] = i
+		}
+		if round%2 == 1 {
+			slices.Reverse(order)
+		}
+		for _, i := range order {
+			took, err := n.measure(ctx, ways[i])
+			if err != nil {
+				return nil, err
+			}
+			out[i] = append(out[i], took)
+		}
+	}
+	return out, nil
+}
+
+func (n *namespace) measure(ctx context.Context, w way) ([]time.Duration, error) {
+	answers, err := n.ask(ctx, w.client, w.batch)
+	if err != nil {
+		return nil, err
+	}
+	took := make([]time.Duration, 0, len(answers))
+	for _, a := range answers {
+		if !a.OK() {
+			return nil, fmt.Errorf("%w: %s from %s: status %d: %s%s", ErrProbe, w.batch.URL, w.client, a.Status, a.Error, a.Body)
+		}
+		took = append(took, a.Took)
+	}
+	if len(took) == 0 {
+		return nil, fmt.Errorf("%w: %s from %s: no answer in time", ErrProbe, w.batch.URL, w.client)
+	}
+	return took, nil
+}
+
+// requests is how many were measured.
+func (r rounds) requests() (sum int) {
+	for _, round := range r {
+		sum += len(round)
+	}
+	return sum
+}
+
+// at is the percentile p (0 to 1) over the requests of all rounds.
+func (r rounds) at(p float64) time.Duration {
+	return percentile(slices.Concat(r...), p)
+}
+
+// each is the percentile of each round.
+func (r rounds) each(p float64) (out []time.Duration) {
+	for _, round := range r {
+		out = append(out, percentile(slices.Clone(round), p))
+	}
+	return out
+}
+
+// percentile is the smallest duration that at least a share p of them do not exceed; 0 of none. It sorts them in place.
+func percentile(d []time.Duration, p float64) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return d[min(max(int(math.Ceil(p*float64(len(d))))-1, 0), len(d)-1)]
+}
+
+// difference of a percentile between two ways, with what two equal ways differ by.
+type difference struct {
+	// by is the median over the rounds of other minus base; negative is faster.
+	by time.Duration
+	// spread is the largest difference, in any round, between base and the same again.
+	spread time.Duration
+}
+
+// between compares round by round. Worked example: base 1, 2, 1 ms, again 1, 2, 2 ms, other 3, 4, 3 ms: by 2 ms, spread 1 ms.
+func between(base, again, other rounds, p float64) difference {
+	var differences []time.Duration
+	var d difference
+	b, a, o := base.each(p), again.each(p), other.each(p)
+	for i := range b {
+		differences = append(differences, o[i]-b[i])
+		d.spread = max(d.spread, (a[i] - b[i]).Abs())
+	}
+	d.by = percentile(differences, 0.5)
+	return d
+}
+
+// tells is whether the difference is more than equal ways differ by.
+func (d difference) tells() bool { return d.by.Abs() > d.spread }
+
+func (d difference) String() string {
+	return fmt.Sprintf("%+.2f ms (equal ways differ by up to %.2f)", ms(d.by), ms(d.spread))
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// percentiles of a way in words.
+func (r rounds) String() string {
+	return fmt.Sprintf("p50 %.2f ms, p99 %.2f", ms(r.at(0.50)), ms(r.at(0.99)))
+}
