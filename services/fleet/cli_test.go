@@ -22,6 +22,7 @@ import (
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/fleet"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // program is `fleet up` as a process.
@@ -64,7 +65,7 @@ func up(t *testing.T, args ...string) *program {
 	p.status = &fleetv1.StatusResponse{}
 	require.NoError(t, protojson.Unmarshal(line, p.status))
 	for _, process := range p.status.GetProcesses() {
-		if process.GetName() == fleet.FleetProcess {
+		if process.GetName() == wire.FleetProcess {
 			p.control = process.GetAddress()
 		}
 	}

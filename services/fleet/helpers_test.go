@@ -20,6 +20,7 @@ import (
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/fleet"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // patience is how long a test waits for real processes.
@@ -141,7 +142,7 @@ func pids(s *fleetv1.StatusResponse) []int {
 	}
 	var self int64
 	for _, p := range s.GetProcesses() {
-		if p.GetName() == fleet.FleetProcess {
+		if p.GetName() == wire.FleetProcess {
 			self = p.GetPid()
 		} else if p.GetPid() != self {
 			out = append(out, int(p.GetPid()))

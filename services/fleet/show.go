@@ -173,7 +173,7 @@ func banner(w io.Writer, s *fleetv1.StatusResponse) error {
 	kinds := map[string]string{}
 	for _, p := range s.GetProcesses() {
 		kinds[p.GetName()] = p.GetKind()
-		if p.GetName() == FleetProcess && p.GetAddress() != DefaultControl {
+		if p.GetName() == wire.FleetProcess && p.GetAddress() != DefaultControl {
 			control = " --control " + p.GetAddress()
 		}
 	}

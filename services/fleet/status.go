@@ -7,10 +7,8 @@ import (
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/version"
+	"github.com/smaran-v2/smaran/services/wire"
 )
-
-// FleetProcess is the name of the fleet itself among the processes; its address is that of the control API.
-const FleetProcess = "fleet"
 
 // Status describes the fleet. It never waits for a change.
 func (f *Fleet) Status() *fleetv1.StatusResponse {
@@ -26,7 +24,7 @@ func (f *Fleet) Status() *fleetv1.StatusResponse {
 		History:     f.ledger.versions(),
 		Notices:     f.notices.all(),
 		Processes: []*fleetv1.Process{
-			{Name: FleetProcess, Pid: int64(os.Getpid()), Address: f.control, Running: true, Kind: kindGo, Version: version.String()},
+			{Name: wire.FleetProcess, Pid: int64(os.Getpid()), Address: f.control, Running: true, Kind: kindGo, Version: version.String()},
 			f.smaran.status(smaranName),
 			f.mesh.status(meshName),
 			f.redis.status(redisName),

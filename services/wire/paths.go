@@ -10,6 +10,9 @@ const (
 	PathFleet     = "/v1/fleet"
 )
 
+// FleetProcess is the name of the fleet itself among the processes of fleet.v1; its address is that of the control API.
+const FleetProcess = "fleet"
+
 // PathReady is on the admin port of every service: 200 while it should get traffic.
 const PathReady = "/readyz"
 

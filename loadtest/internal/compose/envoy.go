@@ -11,9 +11,7 @@ import (
 	"strings"
 	"time"
 
-	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/smaran-v2/smaran/services/endpoints"
 )
@@ -59,37 +57,64 @@ func (e *envoy) hosts(ctx context.Context) (map[string]endpoints.Health, error) 
 	if err != nil {
 		return nil, err
 	}
-	clusters := &adminv3.Clusters{}
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(raw, clusters); err != nil {
+	var said clusters
+	if err := json.Unmarshal(raw, &said); err != nil {
 		return nil, fmt.Errorf("%w: /clusters: %w", ErrEnvoy, err)
 	}
-	for _, c := range clusters.GetClusterStatuses() {
-		if c.GetName() != endpoints.ClusterName {
+	for _, c := range said.Statuses {
+		if c.Name != endpoints.ClusterName {
 			continue
 		}
-		out := make(map[string]endpoints.Health, len(c.GetHostStatuses()))
-		for _, h := range c.GetHostStatuses() {
-			a := h.GetAddress().GetSocketAddress()
-			out[net.JoinHostPort(a.GetAddress(), strconv.FormatUint(uint64(a.GetPortValue()), 10))] = health(h.GetHealthStatus())
+		out := make(map[string]endpoints.Health, len(c.Hosts))
+		for _, h := range c.Hosts {
+			out[net.JoinHostPort(h.Address.Socket.Address, strconv.Itoa(h.Address.Socket.Port))] = h.Health.status()
 		}
 		return out, nil
 	}
 	return nil, fmt.Errorf("%w: no cluster %q", ErrEnvoy, endpoints.ClusterName)
 }
 
-// health is what HostImplBase::coarseHealth in Envoy's upstream_impl.h makes of the flags: a failed check takes the host out. One whose
+// clusters is what is needed of envoy.admin.v3.Clusters. The generated type would bring all of Envoy's configuration into the program,
+// some megabytes.
+type clusters struct {
+	Statuses []struct {
+		Name  string `json:"name"`
+		Hosts []struct {
+			Address struct {
+				Socket struct {
+					Address string `json:"address"`
+					Port    int    `json:"port_value"`
+				} `json:"socket_address"`
+			} `json:"address"`
+			Health health `json:"health_status"`
+		} `json:"host_statuses"`
+	} `json:"cluster_statuses"`
+}
+
+// health is what is needed of envoy.admin.v3.HostHealthStatus.
+type health struct {
+	FailedActive   bool   `json:"failed_active_health_check"`
+	FailedOutlier  bool   `json:"failed_outlier_check"`
+	FailedAtOnce   bool   `json:"excluded_via_immediate_hc_fail"`
+	PendingActive  bool   `json:"pending_active_hc"`
+	DegradedActive bool   `json:"failed_active_degraded_check"`
+	EDS            string `json:"eds_health_status"`
+}
+
+// status is what HostImplBase::coarseHealth in Envoy's upstream_impl.h makes of the flags: a failed check takes the host out. One whose
 // check says that it is degraded is a pod that drains (wire.HeaderEnvoyDegraded). A host that DNS no longer names stays for as long
 // as its checks are good.
-func health(h *adminv3.HostHealthStatus) endpoints.Health {
+func (h health) status() endpoints.Health {
+	eds := endpoints.Health(corev3.HealthStatus_value[h.EDS])
 	switch {
-	case h.GetFailedActiveHealthCheck(), h.GetFailedOutlierCheck(), h.GetExcludedViaImmediateHcFail(), h.GetPendingActiveHc():
+	case h.FailedActive, h.FailedOutlier, h.FailedAtOnce, h.PendingActive:
 		return endpoints.Unhealthy
-	case h.GetFailedActiveDegradedCheck():
+	case h.DegradedActive:
 		return endpoints.Draining
-	case h.GetEdsHealthStatus() == corev3.HealthStatus_UNKNOWN:
+	case eds == endpoints.Unknown:
 		return endpoints.Healthy
 	default:
-		return endpoints.Health(h.GetEdsHealthStatus())
+		return eds
 	}
 }
 

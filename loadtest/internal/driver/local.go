@@ -19,8 +19,8 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/child"
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
-	"github.com/smaran-v2/smaran/services/fleet"
 	"github.com/smaran-v2/smaran/services/lifeline"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // Local runs fleets on this machine, each a child process that ends with this one.
@@ -114,7 +114,7 @@ func (l *Local) Up(ctx context.Context, s Spec) (_ Fleet, err error) {
 // controlAddress is where the fleet says its control API listens.
 func controlAddress(s *fleetv1.StatusResponse) string {
 	for _, p := range s.GetProcesses() {
-		if p.GetName() == fleet.FleetProcess {
+		if p.GetName() == wire.FleetProcess {
 			return p.GetAddress()
 		}
 	}
