@@ -131,7 +131,7 @@ func (g *Generator) perform(ctx context.Context, line *tunnel.Client, offset clo
 	})
 	histograms := map[string]tally.Histogram{}
 	e := &engine.Engine{
-		Driver: steered{driver.NewSteering(line.Client, conductorURL), offset}, Phones: g.Phones, Dial: g.Dial, Clock: g.Clock, Log: g.Log,
+		Driver: steered{driver.NewSteering(line.Client, conductorURL), offset, latest.open}, Phones: g.Phones, Dial: g.Dial, Clock: g.Clock, Log: g.Log,
 		Progress:   latest.put,
 		Histograms: func(_ engine.Spec, h map[string]tally.Histogram) { histograms = h },
 	}

@@ -8,8 +8,9 @@ import (
 
 // latest passes progress on without making the engine wait: who is slow to take it misses what was overtaken.
 type latest struct {
-	mu    sync.Mutex
-	ended bool
+	mu     sync.Mutex
+	opened bool
+	ended  bool
 	// all has room for one.
 	all chan engine.Progress
 }
@@ -19,7 +20,7 @@ func newLatest() *latest { return &latest{all: make(chan engine.Progress, 1)} }
 func (l *latest) put(p engine.Progress) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended {
+	if !l.opened || l.ended {
 		return
 	}
 	select {
@@ -27,6 +28,13 @@ func (l *latest) put(p engine.Progress) {
 	default:
 	}
 	l.all <- p
+}
+
+// open lets progress through: what comes before is of a fleet that the conductor has started long since.
+func (l *latest) open() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opened = true
 }
 
 // end closes all. What is put later is lost.

@@ -13,13 +13,18 @@ import (
 type steered struct {
 	driver.Steering
 	clock clock
+	// up is called when the engine asks for the fleet.
+	up func()
 }
 
 // Name implements driver.Driver.
 func (steered) Name() string { return "conductor" }
 
 // Up implements driver.Driver.
-func (s steered) Up(context.Context, driver.Spec) (driver.Fleet, error) { return s, nil }
+func (s steered) Up(context.Context, driver.Spec) (driver.Fleet, error) {
+	s.up()
+	return s, nil
+}
 
 // Status is the fleet's, in this machine's time.
 func (s steered) Status(ctx context.Context) (*fleetv1.StatusResponse, error) {

@@ -53,7 +53,7 @@ func TestWhatAProxySays(t *testing.T) {
 		"dynamic_endpoint_configs": `{"configs":[{"endpoint_config":{"cluster_name":"` + cluster + `","endpoints":[{"locality":{},"lb_endpoints":[
 			{"endpoint":{"address":{"socket_address":{"address":"10.244.0.9","port_value":8080}}},"health_status":"HEALTHY"},
 			{"endpoint":{"address":{"socket_address":{"address":"10.244.0.7","port_value":8080}}},"health_status":"DRAINING"}]}]}}]}`,
-		"dynamic_active_clusters": `{"configs":[{"cluster":{"name":"` + cluster + `","lb_policy":"RING_HASH","ring_hash_lb_config":{"minimum_ring_size":"1024"}}}]}`,
+		"dynamic_active_clusters": `{"configs":[{"cluster":{"name":"` + cluster + `","lb_policy":"RING_HASH","ring_hash_lb_config":{"minimum_ring_size":"10240"}}}]}`,
 		"dynamic_route_configs": `{"configs":[{"route_config":{"virtual_hosts":[
 			{"name":"jarvis-peers.dev.svc.cluster.local:80","typed_per_filter_config":{"envoy.filters.http.stateful_session":{"type":"CookieBasedSessionState"}}},
 			{"name":"jarvis-service.dev.svc.cluster.local:80","typed_per_filter_config":{"envoy.filters.http.stateful_session":{"type":"HeaderBasedSessionState"}}}]}}]}`,
@@ -69,13 +69,20 @@ func TestWhatAProxySays(t *testing.T) {
 	require.Equal(t, []string{"10.244.0.9:8080"}, proxies.InRotation(hosts))
 	balancing, err := p.Balancing(t.Context(), cluster)
 	require.NoError(t, err)
-	require.Equal(t, proxies.Balancing{Policy: mesh.Ring, RingSize: 1024}, balancing)
+	require.Equal(t, proxies.Balancing{Policy: mesh.Ring, RingSize: 10240}, balancing)
 	stateful, err := p.Stateful(t.Context(), "80", "jarvis-service.dev.svc.cluster.local")
 	require.NoError(t, err)
 	require.Equal(t, mesh.StatefulByHeader, stateful, "and not that of the Service beside it")
 	stateful, err = p.Stateful(t.Context(), "80", "redis.dev.svc.cluster.local")
 	require.NoError(t, err)
 	require.Empty(t, stateful)
+}
+
+func TestARingOfTheDefaultSizeIsLeftOut(t *testing.T) {
+	p := admin(t, map[string]string{"dynamic_active_clusters": `{"configs":[{"cluster":{"name":"` + cluster + `","lb_policy":"RING_HASH"}}]}`})
+	balancing, err := p.Balancing(t.Context(), cluster)
+	require.NoError(t, err)
+	require.EqualValues(t, affinity.DefaultMinRingSize, balancing.RingSize)
 }
 
 func TestAProxyThatKnowsNothing(t *testing.T) {

@@ -1,6 +1,7 @@
 package proxies
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/mesh"
 )
@@ -185,7 +187,7 @@ func (p *Proxy) Balancing(ctx context.Context, cluster string) (Balancing, error
 	case "", "ROUND_ROBIN": // the field's default is left out
 		return Balancing{Policy: mesh.RoundRobin}, nil
 	case "RING_HASH":
-		return Balancing{Policy: mesh.Ring, RingSize: c.Ring.Minimum}, nil
+		return Balancing{Policy: mesh.Ring, RingSize: cmp.Or(c.Ring.Minimum, affinity.DefaultMinRingSize)}, nil
 	default:
 		return Balancing{Policy: mesh.Policy(strings.ToLower(c.Policy))}, nil
 	}
