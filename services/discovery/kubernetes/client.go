@@ -47,6 +47,7 @@ func newClient(config *rest.Config, s Service) (*client, error) {
 	config.GroupVersion = &discoveryv1.SchemeGroupVersion
 	config.APIPath = "/apis"
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	config.QPS = -1 // no limit: a reflector has pauses of its own
 	config.UserAgent = rest.DefaultKubernetesUserAgent()
 	transport, err := rest.HTTPClientFor(config)
 	if err != nil {

@@ -34,12 +34,15 @@ func (c *client) preflight(ctx context.Context, s Service) error {
 	}{{"list", c.tryList}, {"watch", c.tryWatch}} {
 		var last error
 		err := wait.PollUntilContextCancel(ctx, startRetry, true, func(ctx context.Context) (bool, error) {
-			if last = step.try(ctx); last == nil {
+			err := step.try(ctx)
+			switch {
+			case err == nil:
 				return true, nil
-			}
-			if apierrors.IsForbidden(last) || apierrors.IsUnauthorized(last) {
+			case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
 				return false, fmt.Errorf("%w to %s: %w; its Role in namespace %s needs apiGroups [discovery.k8s.io], resources [%s], verbs [list, watch]",
-					ErrForbidden, step.verb, last, s.Namespace, resource)
+					ErrForbidden, step.verb, err, s.Namespace, resource)
+			case ctx.Err() == nil || last == nil: // a try that the time cut short says less than the one before
+				last = err
 			}
 			return false, nil
 		})
