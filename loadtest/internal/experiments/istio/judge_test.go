@@ -134,13 +134,14 @@ func TestJudges(t *testing.T) {
 }
 
 func TestDifferenceIsOfRoundsAndAgainstNoise(t *testing.T) {
-	base, again, other := steady(1, 1, 2, 1), steady(1, 1, 2, 2), steady(1, 3, 4, 3)
+	base, again, other := steady(1, 1, 1, 2, 1), steady(1, 1, 1, 2, 2), steady(1, 3, 3, 4, 3)
 	d := between(base, again, other, 0.5)
-	require.Equal(t, difference{by: 2 * time.Millisecond, spread: time.Millisecond}, d)
+	require.Equal(t, difference{by: 2, low: 2, high: 2, spread: 1}, d)
 	require.True(t, d.tells())
 	require.False(t, between(base, again, again, 0.5).tells(), "what equal ways do is no difference")
-	require.Equal(t, -2*time.Millisecond, between(other, other, base, 0.5).by)
-	require.Equal(t, 300, base.requests())
+	require.InDelta(t, -2, between(other, other, base, 0.5).by, 1e-9)
+	require.True(t, between(other, other, base, 0.5).tells())
+	require.Equal(t, 400, base.requests())
 }
 
 func TestPercentile(t *testing.T) {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"time"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
+	"github.com/smaran-v2/smaran/loadtest/internal/stats"
 )
 
 // way is one of several ways to do the same, to be compared.
@@ -74,17 +76,20 @@ func (r rounds) requests() (sum int) {
 	return sum
 }
 
-// at is the percentile p (0 to 1) over the requests of all rounds.
-func (r rounds) at(p float64) time.Duration {
-	return percentile(slices.Concat(r...), p)
-}
+// at is the median over the rounds of the percentile p (0 to 1) of each, in milliseconds.
+func (r rounds) at(p float64) float64 { return estimate(r.each(p)).Estimate }
 
-// each is the percentile of each round.
-func (r rounds) each(p float64) (out []time.Duration) {
+// each is the percentile of each round, in milliseconds.
+func (r rounds) each(p float64) (out []float64) {
 	for _, round := range r {
-		out = append(out, percentile(slices.Clone(round), p))
+		out = append(out, ms(percentile(slices.Clone(round), p)))
 	}
 	return out
+}
+
+// estimate is the median over rounds. The draw is always the same, so that a judge says the same of the same rounds.
+func estimate(values []float64) stats.Interval {
+	return stats.Bootstrap(rand.New(rand.NewPCG(1, 1)), values)
 }
 
 // percentile is the smallest duration that at least a share p of them do not exceed; 0 of none. It sorts them in place.
@@ -96,37 +101,39 @@ func percentile(d []time.Duration, p float64) time.Duration {
 	return d[min(max(int(math.Ceil(p*float64(len(d))))-1, 0), len(d)-1)]
 }
 
-// difference of a percentile between two ways, with what two equal ways differ by.
+// difference of a percentile between two ways in milliseconds, with what two equal ways differ by.
 type difference struct {
-	// by is the median over the rounds of other minus base; negative is faster.
-	by time.Duration
-	// spread is the largest difference, in any round, between base and the same again.
-	spread time.Duration
+	// by is the median over the rounds of other minus base; negative is faster. low and high are its 95% interval.
+	by, low, high float64
+	// spread is how far from nothing the same interval of base and the same again reaches: less is noise.
+	spread float64
 }
 
-// between compares round by round. Worked example: base 1, 2, 1 ms, again 1, 2, 2 ms, other 3, 4, 3 ms: by 2 ms, spread 1 ms.
+// between compares round by round. Worked example: base 1, 1, 2, 1 ms, again 1, 1, 2, 2 ms, other 3, 3, 4, 3 ms: by 2 ms, from 2 to 2;
+// equal ways differ by 0, 0, 0 and 1 ms, whose median may be 1, so spread is 1 ms.
 func between(base, again, other rounds, p float64) difference {
-	var differences []time.Duration
-	var d difference
-	b, a, o := base.each(p), again.each(p), other.each(p)
+	b := base.each(p)
+	found, control := estimate(minus(other.each(p), b)), estimate(minus(again.each(p), b))
+	return difference{found.Estimate, found.Low, found.High, max(math.Abs(control.Low), math.Abs(control.High))}
+}
+
+func minus(a, b []float64) (out []float64) {
 	for i := range b {
-		differences = append(differences, o[i]-b[i])
-		d.spread = max(d.spread, (a[i] - b[i]).Abs())
+		out = append(out, a[i]-b[i])
 	}
-	d.by = percentile(differences, 0.5)
-	return d
+	return out
 }
 
 // tells is whether the difference is more than equal ways differ by.
-func (d difference) tells() bool { return d.by.Abs() > d.spread }
+func (d difference) tells() bool { return d.low > d.spread || d.high < -d.spread }
 
 func (d difference) String() string {
-	return fmt.Sprintf("%+.2f ms (equal ways differ by up to %.2f)", ms(d.by), ms(d.spread))
+	return fmt.Sprintf("%+.2f ms (95%%: %+.2f to %+.2f; equal ways: %.2f)", d.by, d.low, d.high, d.spread)
 }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// percentiles of a way in words.
+// String is its percentiles in words.
 func (r rounds) String() string {
-	return fmt.Sprintf("p50 %.2f ms, p99 %.2f", ms(r.at(0.50)), ms(r.at(0.99)))
+	return fmt.Sprintf("p50 %.2f ms, p99 %.2f", r.at(0.50), r.at(0.99))
 }

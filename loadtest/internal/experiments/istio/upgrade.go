@@ -14,8 +14,8 @@ import (
 
 // Claim 15's load, and the Services over one and the same pod: without the policy, the same again, and with it.
 const (
-	upgradeRounds      = 6
-	upgradeRequests    = 800
+	upgradeRounds      = 12
+	upgradeRequests    = 480
 	upgradeConcurrency = 16
 	withPolicy         = "with-h2"
 	withoutPolicy      = "without-h2"
@@ -139,8 +139,8 @@ func judgeUpgrade(without, again, with protocol, envoy string) claims.Finding {
 			works(without), works(with)),
 		Figures: map[string]float64{
 			"connections_without": without.connections, "connections_with": with.connections, "http2_connections": with.http2,
-			"p50_difference_ms": ms(many50.by), "p50_spread_ms": ms(many50.spread), "p99_difference_ms": ms(many99.by), "p99_spread_ms": ms(many99.spread),
-			"single_p50_difference_ms": ms(single50.by), "single_p50_spread_ms": ms(single50.spread),
+			"p50_difference_ms": many50.by, "p50_spread_ms": many50.spread, "p99_difference_ms": many99.by, "p99_spread_ms": many99.spread,
+			"single_p50_difference_ms": single50.by, "single_p50_spread_ms": single50.spread,
 			"websocket_without": number(without.socket), "websocket_with": number(with.socket), "requests": float64(with.many.requests()),
 		},
 	}
