@@ -34,6 +34,21 @@ func TestThereIsAnOverlayForEachBackend(t *testing.T) {
 	require.ElementsMatch(t, want, directories(t, "overlays"))
 }
 
+// TestOverlaysRenderTheSameObjects: a change of backend is one apply, and leaves nothing to prune.
+func TestOverlaysRenderTheSameObjects(t *testing.T) {
+	names := func(built objects) (names []string) {
+		for _, object := range built {
+			names = append(names, object.GetKind()+" "+object.GetName())
+		}
+		return names
+	}
+	want := names(with(t, "istio-hash"))
+	for _, overlay := range directories(t, "overlays") {
+		require.ElementsMatch(t, want, names(with(t, overlay)), overlay)
+	}
+	require.NotEqual(t, len(want), len(with(t, "istio-hash", "network-policy")))
+}
+
 // TestBackendAgreesWithTheMesh: what smaran is told of the mesh is what the mesh is told to do.
 func TestBackendAgreesWithTheMesh(t *testing.T) {
 	for _, overlay := range directories(t, "overlays") {
