@@ -32,6 +32,7 @@ ARG VERSION
 ENV LDFLAGS="-s -w -X github.com/smaran-v2/smaran/services/version.Revision=${VERSION}"
 RUN cd services && go build -trimpath -ldflags "${LDFLAGS}" -o /out/ ./cmd/smaran ./cmd/jarvis
 
+# Of loadtest the image holds the generator, which a run starts in the cluster; who conducts runs outside.
 FROM services AS generator
 COPY loadtest loadtest
 RUN cd loadtest && go build -trimpath -ldflags "${LDFLAGS}" -o /out/loadtest ./cmd/generator
