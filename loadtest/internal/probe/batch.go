@@ -14,7 +14,8 @@ var ErrBatch = errors.New("probe: not a batch")
 type Batch struct {
 	// URL is asked by GET. With the scheme ws it is one message over a WebSocket of its own and back.
 	URL string `json:"url"`
-	// Sessions are taken in turn as the session header; without any there is no header.
+	// Sessions are taken in turn as the session header; without any there is no header. One that is under way is passed over, unless
+	// there are fewer of them than Concurrency.
 	Sessions []string `json:"sessions,omitempty"`
 	// Header is sent with every request.
 	Header map[string]string `json:"header,omitempty"`

@@ -2,10 +2,13 @@ package probe_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +46,65 @@ func TestBatchTakesSessionsInTurn(t *testing.T) {
 		turns[a.Session] = a.Header[wire.HeaderTurn]
 	}
 	require.Equal(t, map[string]string{"a": "3", "b": "2"}, turns)
+}
+
+// Else a session's answers would come in another order than its questions.
+func TestASessionAsksOneThingAtATime(t *testing.T) {
+	var mu sync.Mutex
+	busy, overlaps := map[string]int{}, 0
+	url := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(session.Header)
+		count := func(by int) {
+			mu.Lock()
+			defer mu.Unlock()
+			busy[id] += by
+			if busy[id] > 1 {
+				overlaps++
+			}
+		}
+		count(1)
+		defer count(-1)
+		if id == "slow" {
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-r.Context().Done():
+			}
+		}
+	}))
+	b := probe.Batch{URL: url, Sessions: []string{"slow", "a", "b"}, Requests: 200, Concurrency: 3}
+	answers, err := probe.Run(t.Context(), b)
+	require.NoError(t, err)
+	require.Len(t, answers, 200)
+	require.Zero(t, overlaps)
+
+	b.Sessions = b.Sessions[:1]
+	b.Requests = 6
+	_, err = probe.Run(t.Context(), b)
+	require.NoError(t, err)
+	require.Positive(t, overlaps, "fewer sessions than workers")
+}
+
+func TestAStreamThatThePodEndsIsCut(t *testing.T) {
+	ctx, end := context.WithCancel(t.Context())
+	s := httptest.NewUnstartedServer(probe.Target("jarvis-1"))
+	s.Config.BaseContext = func(net.Listener) context.Context { return ctx }
+	s.Start()
+	t.Cleanup(s.Close)
+	t.Cleanup(end)
+	begun := make(chan struct{})
+	go func() {
+		defer close(begun)
+		res, err := http.Get(s.URL + probe.PathHold + "?for=1h")
+		if err == nil {
+			_ = res.Body.Close()
+		}
+		end()
+	}()
+	answers, err := probe.Run(t.Context(), probe.Batch{URL: s.URL + probe.PathHold + "?for=1h", Requests: 1})
+	require.NoError(t, err)
+	require.False(t, answers[0].OK())
+	<-begun
+	http.DefaultClient.CloseIdleConnections()
 }
 
 func TestWithoutSessionsThereIsNoHeader(t *testing.T) {

@@ -32,7 +32,7 @@ func Run(ctx context.Context, b Batch) ([]Answer, error) {
 	workers := max(b.Concurrency, 1)
 	transport := &http.Transport{MaxIdleConnsPerHost: workers, DisableCompression: true}
 	defer transport.CloseIdleConnections()
-	r := &runner{batch: b, transport: transport, begin: time.Now(), jars: map[string]http.CookieJar{}}
+	r := &runner{batch: b, transport: transport, begin: time.Now(), jars: map[string]http.CookieJar{}, busy: map[string]bool{}}
 	var all sync.WaitGroup
 	for range workers {
 		all.Go(func() { r.work(ctx) })
@@ -50,8 +50,10 @@ type runner struct {
 
 	mu      sync.Mutex
 	begun   int
+	turn    int
 	answers []Answer
 	jars    map[string]http.CookieJar
+	busy    map[string]bool
 }
 
 func (r *runner) work(ctx context.Context) {
@@ -72,6 +74,7 @@ func (r *runner) work(ctx context.Context) {
 		}
 		r.mu.Lock()
 		r.answers = append(r.answers, a)
+		delete(r.busy, id)
 		r.mu.Unlock()
 		if pace != nil {
 			select {
@@ -89,10 +92,14 @@ func (r *runner) next() (id string, jar http.CookieJar, ok bool) {
 	if r.batch.Requests > 0 && r.begun >= r.batch.Requests || r.batch.Requests == 0 && time.Since(r.begin) >= r.batch.Lasting {
 		return "", nil, false
 	}
-	if n := len(r.batch.Sessions); n > 0 {
-		id = r.batch.Sessions[r.begun%n]
-	}
 	r.begun++
+	if n := len(r.batch.Sessions); n > 0 {
+		for id = r.batch.Sessions[r.turn%n]; r.busy[id]; id = r.batch.Sessions[r.turn%n] {
+			r.turn++ // ends, as there are more sessions than others who could hold one
+		}
+		r.turn++
+		r.busy[id] = n >= r.batch.Concurrency
+	}
 	if !r.batch.Cookies {
 		return id, nil, true
 	}

@@ -75,7 +75,7 @@ func (t *target) hold(w http.ResponseWriter, r *http.Request) {
 		case <-end.C:
 			return
 		case <-r.Context().Done():
-			return
+			panic(http.ErrAbortHandler) // to return would end the stream as if it were whole
 		}
 	}
 }

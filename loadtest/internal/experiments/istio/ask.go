@@ -2,13 +2,16 @@ package istio
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -86,7 +89,7 @@ func (n *namespace) answers(ctx context.Context, client, service string) error {
 			return false, err
 		}
 		if a := answers[0]; !a.OK() {
-			return false, fmt.Errorf("status %d: %s%s", a.Status, a.Error, a.Body)
+			return false, fmt.Errorf("%w: %s", ErrProbe, reason(a))
 		}
 		return true, nil
 	})
@@ -153,4 +156,37 @@ func (n *namespace) statistics(ctx context.Context, client, service string) (map
 		return nil, fmt.Errorf("%w: counters of %s in the sidecar of %s", ErrMissing, service, pod.Name)
 	}
 	return out, nil
+}
+
+// reason is why a request was not answered well, in a few words.
+func reason(a probe.Answer) string {
+	if a.Error != "" {
+		return strings.TrimSpace(a.Error[strings.LastIndex(a.Error, ": ")+1:])
+	}
+	return strings.TrimSpace(fmt.Sprintf("status %d %s", a.Status, a.Body))
+}
+
+// reasons are those of all bad answers with how often, the commonest first; "" without any.
+func reasons(answers []probe.Answer) string {
+	counted := map[string]int{}
+	for _, a := range answers {
+		if !a.OK() {
+			counted[reason(a)]++
+		}
+	}
+	names := slices.SortedFunc(maps.Keys(counted), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counted[b], counted[a]), cmp.Compare(a, b))
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%d× %s", counted[name], name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// inBrackets adds words to a sentence, if there are any.
+func inBrackets(words string) string {
+	if words == "" {
+		return ""
+	}
+	return " (" + words + ")"
 }

@@ -163,10 +163,10 @@ func answer(session, pod, turn string) probe.Answer {
 func TestRestartedFollowsEachSession(t *testing.T) {
 	r := restartedIn([]probe.Answer{
 		answer("moves", "old", "1"), answer("stays", "other", "1"), answer("strays", "other", "1"),
-		{Session: "moves", Error: "connection reset by peer"},
-		answer("moves", "new", "1"), answer("stays", "other", "2"), answer("strays", "new", "1"), answer("moves", "new", "0"),
+		{Session: "moves", Error: "read tcp: reset by peer"},
+		answer("moves", "new", "1"), answer("stays", "other", "2"), answer("strays", "new", "2"), answer("moves", "new", "2"),
 	}, "old")
-	require.Equal(t, restarted{atPod: 1, moved: 1, lostState: 1, othersMoved: 1, failed: 1}, r)
+	require.Equal(t, restarted{atPod: 1, moved: 1, lostState: 1, othersMoved: 1, failed: 1, why: "1× reset by peer"}, r)
 }
 
 func TestLossesCountWhatIsCutAndForgotten(t *testing.T) {
@@ -175,7 +175,7 @@ func TestLossesCountWhatIsCutAndForgotten(t *testing.T) {
 	l := lossesIn([]probe.Answer{
 		answer("a", "1", "1"), answer("a", "1", "2"), answer("b", "1", "1"), {Session: "b", Status: http.StatusServiceUnavailable}, answer("b", "2", "1"),
 	}, []probe.Answer{whole, cut}, []probe.Answer{cut, cut})
-	require.Equal(t, losses{asked: 5, failed: 1, sessions: 2, lostState: 1, short: 2, shortCut: 1, long: 2, longCut: 2}, l)
+	require.Equal(t, losses{asked: 5, failed: 1, why: "1× status 503", sessions: 2, lostState: 1, short: 2, shortCut: 1, long: 2, longCut: 2}, l)
 }
 
 func TestFallbackCountsOnlyTheStorysRefusal(t *testing.T) {

@@ -58,7 +58,7 @@ func (n *namespace) measure(ctx context.Context, w way) ([]time.Duration, error)
 	took := make([]time.Duration, 0, len(answers))
 	for _, a := range answers {
 		if !a.OK() {
-			return nil, fmt.Errorf("%w: %s from %s: status %d: %s%s", ErrProbe, w.batch.URL, w.client, a.Status, a.Error, a.Body)
+			return nil, fmt.Errorf("%w: %s from %s: %s", ErrProbe, w.batch.URL, w.client, reason(a))
 		}
 		took = append(took, a.Took)
 	}

@@ -118,7 +118,7 @@ func (n *namespace) homes(ctx context.Context) (map[string]string, error) {
 	out := map[string]string{}
 	for _, a := range answers {
 		if !a.OK() {
-			return nil, fmt.Errorf("%w: status %d: %s%s", ErrProbe, a.Status, a.Error, a.Body)
+			return nil, fmt.Errorf("%w: %s: %s", ErrProbe, a.Session, reason(a))
 		}
 		out[a.Session] = a.Pod
 	}

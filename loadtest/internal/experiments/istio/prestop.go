@@ -39,6 +39,8 @@ const (
 // losses of one rollout restart.
 type losses struct {
 	asked, failed int
+	// why requests failed.
+	why string
 	// sessions, and those whose turn went back.
 	sessions, lostState int
 	// streams begun and cut.
@@ -116,7 +118,7 @@ func (n *namespace) restart(ctx context.Context) error {
 }
 
 func lossesIn(requests, short, long []probe.Answer) (l losses) {
-	l.asked, l.short, l.long = len(requests), len(short), len(long)
+	l.asked, l.short, l.long, l.why = len(requests), len(short), len(long), reasons(requests)
 	turns, lost := map[string]int{}, map[string]bool{}
 	for _, a := range requests {
 		if !a.OK() {
@@ -147,8 +149,8 @@ func cut(streams []probe.Answer) (n int) {
 }
 
 func (l losses) String() string {
-	return fmt.Sprintf("%d of %d requests failed, %d of %d streams of %.0f s and %d of %d of %.0f s cut, %d of %d sessions lost their state",
-		l.failed, l.asked, l.shortCut, l.short, shortStream.Seconds(), l.longCut, l.long, longStream.Seconds(), l.lostState, l.sessions)
+	return fmt.Sprintf("%d of %d requests failed%s, %d of %d streams of %.0f s and %d of %d of %.0f s cut, %d of %d sessions lost their state",
+		l.failed, l.asked, inBrackets(l.why), l.shortCut, l.short, shortStream.Seconds(), l.longCut, l.long, longStream.Seconds(), l.lostState, l.sessions)
 }
 
 func judgePreStop(without, with losses) claims.Finding {

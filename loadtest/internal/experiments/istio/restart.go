@@ -24,13 +24,15 @@ const (
 
 // restarted is what became of the sessions of a pod that was replaced.
 type restarted struct {
-	// atPod are the sessions that it held; moved of those ended up at another pod, lostState had their turn go back.
+	// atPod are the sessions that it held; moved of those ended up at another pod, lostState had their turn not go on.
 	atPod, moved, lostState int
 	// othersMoved are sessions of the other pods that moved all the same.
 	othersMoved int
 	// addressGone is whether no pod has the old one's address any more.
 	addressGone bool
 	failed      int
+	// why requests failed.
+	why string
 }
 
 // restart is claim 30.
@@ -75,6 +77,7 @@ func restart(ctx context.Context, n *namespace) (claims.Finding, error) {
 
 // restartedIn follows each session: where it was first, where last, and whether its turn ever went back.
 func restartedIn(answers []probe.Answer, victim string) (r restarted) {
+	r.why = reasons(answers)
 	first, last, turn, lost := map[string]string{}, map[string]string{}, map[string]int{}, map[string]bool{}
 	for _, a := range answers {
 		if !a.OK() {
@@ -86,7 +89,7 @@ func restartedIn(answers []probe.Answer, victim string) (r restarted) {
 		}
 		last[a.Session] = a.Pod
 		now, _ := strconv.Atoi(a.Header[wire.HeaderTurn]) // 0 where there is none
-		lost[a.Session] = lost[a.Session] || now < turn[a.Session]
+		lost[a.Session] = lost[a.Session] || now <= turn[a.Session]
 		turn[a.Session] = now
 	}
 	for id, pod := range first {
@@ -108,8 +111,8 @@ func restartedIn(answers []probe.Answer, victim string) (r restarted) {
 
 func judgeRestart(r restarted) claims.Finding {
 	f := claims.Finding{
-		Measured: fmt.Sprintf("a pod was replaced: %d of its %d sessions moved, %d lost their state, %d of the others moved, %d requests failed; its address is gone: %t",
-			r.moved, r.atPod, r.lostState, r.othersMoved, r.failed, r.addressGone),
+		Measured: fmt.Sprintf("a pod was replaced: %d of its %d sessions moved, %d lost their state, %d of the others moved, %d requests failed%s; its address is gone: %t",
+			r.moved, r.atPod, r.lostState, r.othersMoved, r.failed, inBrackets(r.why), r.addressGone),
 		Figures: map[string]float64{
 			"at_pod": float64(r.atPod), "moved": float64(r.moved), "state_lost": float64(r.lostState), "others_moved": float64(r.othersMoved),
 			"failed": float64(r.failed), "address_gone": number(r.addressGone),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -117,16 +116,13 @@ func (n *namespace) share(ctx context.Context, client string) (float64, string, 
 	}
 	ok, why := 0, ""
 	for _, a := range answers {
-		switch {
-		case a.OK():
+		if a.OK() {
 			ok++
-		case a.Error != "":
-			why = a.Error[strings.LastIndex(a.Error, ": ")+1:]
-		default:
-			why = fmt.Sprintf("status %d", a.Status)
+		} else {
+			why = reason(a)
 		}
 	}
-	return float64(ok) / float64(len(answers)), strings.TrimSpace(why), nil
+	return float64(ok) / float64(len(answers)), why, nil
 }
 
 // rotations looks at the certificates of two clients while the short-lived one asks on.

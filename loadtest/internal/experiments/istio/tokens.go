@@ -138,7 +138,7 @@ func forgery(ctx context.Context, n *namespace) (claims.Finding, error) {
 			}
 			for _, a := range answers {
 				if !a.OK() {
-					return claims.Finding{}, fmt.Errorf("%w: %s: status %d: %s%s", ErrProbe, service, a.Status, a.Error, a.Body)
+					return claims.Finding{}, fmt.Errorf("%w: %s: %s", ErrProbe, service, reason(a))
 				}
 			}
 			shares[service] += shareAt(pod, answers) / tokenPods
