@@ -6,10 +6,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/cli"
+	"github.com/smaran-v2/smaran/loadtest/internal/driver"
+	"github.com/smaran-v2/smaran/loadtest/internal/driver/drivertest"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
 )
 
@@ -67,5 +70,14 @@ func TestARunAgainstTheRealFleet(t *testing.T) {
 	left, err := os.ReadDir(filepath.Join(dir, "out"))
 	if err == nil {
 		require.Empty(t, left, "nothing of the fleet is left behind")
+	}
+}
+
+func TestTheLocalDriverKeepsWhatADriverHasToKeep(t *testing.T) {
+	program := programs(t)
+	for _, part := range drivertest.Parts() {
+		t.Run(part.Name, func(t *testing.T) {
+			part.Run(t, drivertest.Case{Driver: &driver.Local{Program: program, Dir: t.TempDir()}, Within: time.Minute})
+		})
 	}
 }

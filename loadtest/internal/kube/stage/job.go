@@ -84,6 +84,9 @@ func (s *Stage) Start(ctx context.Context, about time.Duration) (_ conduct.Playe
 		}
 	}()
 	job.Namespace = s.Namespace
+	if err := s.clear(ctx, v); err != nil { // one that was killed may have left its own
+		return nil, fmt.Errorf("%w: %w", ErrJob, err)
+	}
 	if err := cluster.Jobs().Create(ctx, s.Cluster, s.Namespace, job); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrJob, err)
 	}
@@ -175,11 +178,11 @@ func (p *player) Remove(ctx context.Context) error {
 		_ = p.conn.Close() // whoever served it may have
 	}
 	defer p.view.Close()
-	return p.stage.Clear(ctx, p.view)
+	return p.stage.clear(ctx, p.view)
 }
 
-// Clear deletes the Job, and returns when its pods are gone too.
-func (s *Stage) Clear(ctx context.Context, v *view.View) error {
+// clear deletes the Job, and returns when its pods are gone too.
+func (s *Stage) clear(ctx context.Context, v *view.View) error {
 	if err := cluster.Jobs().Delete(ctx, s.Cluster, s.Namespace, JobName, -1); err != nil {
 		return err
 	}
@@ -189,13 +192,4 @@ func (s *Stage) Clear(ctx context.Context, v *view.View) error {
 		}
 		return "", nil
 	})
-}
-
-// Left says whether there is a Job, which only one that was killed leaves behind.
-func (s *Stage) Left(ctx context.Context) (bool, error) {
-	_, err := cluster.Jobs().Get(ctx, s.Cluster, s.Namespace, JobName)
-	if errors.Is(err, cluster.ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
 }
