@@ -45,6 +45,12 @@ func speaks(connections, http2 float64, socket bool, many ...float64) protocol {
 	return protocol{single: steady(1, 1, 1, 1), many: steady(2, many...), connections: connections, http2: http2, socket: socket}
 }
 
+// alone is the same with another latency of one request at a time.
+func alone(p protocol, ms float64) protocol {
+	p.single = steady(1, ms, ms, ms)
+	return p
+}
+
 // Each judge is shown what would make it say otherwise.
 func TestJudges(t *testing.T) {
 	without, again := speaks(16, 0, true, 5, 5, 5), speaks(16, 0, true, 5, 5.2, 5)
@@ -65,7 +71,9 @@ func TestJudges(t *testing.T) {
 		found claims.Finding
 		want  reportv1.Verdict
 	}{
-		{15, "both halves", judgeUpgrade(without, again, speaks(2, 2, false, 4, 4, 4), "1"), reproduced},
+		{15, "both halves", judgeUpgrade(without, again, alone(speaks(2, 2, false, 4, 4, 4), 0.5), "1"), reproduced},
+		{15, "only under load", judgeUpgrade(without, again, speaks(2, 2, false, 4, 4, 4), "1"), depends},
+		{15, "only one at a time", judgeUpgrade(without, again, alone(speaks(2, 2, false, 5, 5, 5), 0.5), "1"), depends},
 		{15, "connections only", judgeUpgrade(without, again, speaks(2, 2, false, 5, 5.1, 5), "1"), depends},
 		{15, "slower", judgeUpgrade(without, again, speaks(2, 2, false, 7, 7, 7), "1"), depends},
 		{15, "latency only", judgeUpgrade(without, again, speaks(16, 16, false, 4, 4, 4), "1"), depends},
@@ -76,6 +84,7 @@ func TestJudges(t *testing.T) {
 		{16, "as claimed", judgeSidecar(ways(steady(1, 2, 2, 2))), reproduced},
 		{16, "as claimed but for the tail", judgeSidecar(ways(steady(9, 2, 2, 2))), depends},
 		{16, "the tail alone", judgeSidecar(ways(steady(2, 1, 1, 1))), depends},
+		{16, "less at the median, more in the tail", judgeSidecar(ways(steady(9, 0.9, 0.9, 0.9))), depends},
 		{16, "less", judgeSidecar(ways(steady(1, 0.9, 0.9, 0.9))), notReproduced},
 		{16, "more", judgeSidecar(ways(steady(1, 9, 9, 9))), notReproduced},
 		{16, "noise", judgeSidecar(ways(steady(1, 0.5, 0.6, 0.6))), notHere},

@@ -127,6 +127,9 @@ func minus(a, b []float64) (out []float64) {
 // tells is whether the difference is more than equal ways differ by.
 func (d difference) tells() bool { return d.low > d.spread || d.high < -d.spread }
 
+// faster is whether the difference tells that other is.
+func (d difference) faster() bool { return d.high < -d.spread }
+
 func (d difference) String() string {
 	return fmt.Sprintf("%+.2f ms (95%%: %+.2f to %+.2f; equal ways: %.2f)", d.by, d.low, d.high, d.spread)
 }

@@ -84,6 +84,9 @@ func judgeSidecar(s sidecars) claims.Finding {
 	case p99.tells() && p99.within(claimedLeast, claimedMost):
 		f.Verdict = reportv1.Verdict_VERDICT_DEPENDS
 		f.Note = "on the percentile: true of p99, not of the median; " + f.Note
+	case p50.high < claimedLeast && p99.low > claimedMost:
+		f.Verdict = reportv1.Verdict_VERDICT_DEPENDS
+		f.Note = "on the percentile: less at the median, more at p99, where two proxies wait for a processor as well; " + f.Note
 	default:
 		f.Verdict = reportv1.Verdict_VERDICT_NOT_REPRODUCED
 	}

@@ -149,13 +149,16 @@ func judgeUpgrade(without, again, with protocol, envoy string) claims.Finding {
 		about = "the price is WebSockets; " + about
 	}
 	reused := with.connections <= math.Ceil(fewer*without.connections)
-	falls := many50.tells() && many50.by < 0
+	falls, fallsAlone := many50.faster(), single50.faster()
 	switch {
 	case with.http2 == 0:
 		f.Verdict = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE
 		f.Note = "the policy had no effect: no connection speaks HTTP/2"
-	case reused && falls:
+	case reused && falls && fallsAlone:
 		f.Verdict, f.Note = reportv1.Verdict_VERDICT_REPRODUCED, about
+	case reused && falls:
+		f.Verdict = reportv1.Verdict_VERDICT_DEPENDS
+		f.Note = fmt.Sprintf("on the load: fewer connections, and latency falls with %d requests at once, not with one at a time; %s", upgradeConcurrency, about)
 	case reused:
 		f.Verdict = reportv1.Verdict_VERDICT_DEPENDS
 		f.Note = "on which half: fewer connections, but latency does not fall; " + about
