@@ -51,7 +51,7 @@ type spot struct{ ports, address, subnet int }
 func (s spot) variables() []string {
 	var out []string
 	if s.ports > 0 {
-		shift := 10 * s.ports
+		shift := 100 * s.ports // the pods' admin ports follow the others'
 		for name, usual := range map[string]int{varSmaranPort: 8080, varSmaranAdminPort: 9090, varEnvoyAdminPort: 9091} {
 			out = append(out, fmt.Sprintf("%s=%d", name, usual+shift))
 		}
