@@ -66,29 +66,14 @@ const quick = 1
 // start makes the namespace the overlay, with fresh pods, and waits until it is, and all proxies know.
 func (f *fleet) start(ctx context.Context, objects []*unstructured.Unstructured) error {
 	f.driver.say("switching to %s", f.spec.Backend)
-	old := map[string]bool{}
-	now := f.view.Now()
-	for _, app := range apps() {
-		for _, p := range now.PodsOf(app) {
-			old[p.Name] = true
-		}
+	if err := f.clear(ctx); err != nil {
+		return err
 	}
 	if err := f.driver.namespace().Switch(ctx, objects); err != nil {
 		return err
 	}
-	// Pods of the run before hold its sessions, and Redis its owners.
-	for name := range old {
-		if err := cluster.Pods().Delete(ctx, f.driver.Cluster, Namespace, name, quick); err != nil {
-			return err
-		}
-	}
 	f.driver.say("waiting for %d pods", f.spec.Pods)
 	if err := f.view.Await(ctx, func(s view.State) (string, error) {
-		for name := range old {
-			if s.Pods[name] != nil {
-				return "pod " + name + " of before to go", nil
-			}
-		}
 		for _, app := range apps() {
 			if missing := view.RolledOut(s.Deployments[app]); missing != "" {
 				return missing, troubleOf(s, app)
@@ -100,6 +85,33 @@ func (f *fleet) start(ctx context.Context, objects []*unstructured.Unstructured)
 	}
 	f.driver.say("waiting for the proxies")
 	return f.watchProxies(ctx)
+}
+
+// clear ends all pods: those of the run before hold its sessions, and Redis its owners. They go before the Deployments change, which
+// would replace them one by one.
+func (f *fleet) clear(ctx context.Context) error {
+	now := f.view.Now()
+	for _, app := range apps() {
+		if now.Deployments[app] == nil {
+			continue
+		}
+		if err := f.replicas(ctx, app, 0); err != nil {
+			return err
+		}
+		for _, p := range now.PodsOf(app) {
+			if err := cluster.Pods().Delete(ctx, f.driver.Cluster, Namespace, p.Name, quick); err != nil {
+				return err
+			}
+		}
+	}
+	return f.view.Await(ctx, func(s view.State) (string, error) {
+		for _, app := range apps() {
+			if there := s.PodsOf(app); len(there) > 0 {
+				return "pod " + there[0].Name + " of before to go", nil
+			}
+		}
+		return "", nil
+	})
 }
 
 func apps() []string { return []string{jarvis, smaran, redis} }
