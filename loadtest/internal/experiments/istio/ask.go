@@ -158,12 +158,16 @@ func (n *namespace) statistics(ctx context.Context, client, service string) (map
 	return out, nil
 }
 
-// reason is why a request was not answered well, in a few words.
+// reason is why a request was not answered well, in a few words: Envoy and net/http say the cause last, after a colon.
 func reason(a probe.Answer) string {
 	if a.Error != "" {
-		return strings.TrimSpace(a.Error[strings.LastIndex(a.Error, ": ")+1:])
+		return lastWords(a.Error)
 	}
-	return strings.TrimSpace(fmt.Sprintf("status %d %s", a.Status, a.Body))
+	return strings.TrimSpace(fmt.Sprintf("%d %s", a.Status, lastWords(a.Body)))
+}
+
+func lastWords(text string) string {
+	return strings.TrimSpace(text[strings.LastIndex(text, ": ")+1:])
 }
 
 // reasons are those of all bad answers with how often, the commonest first; "" without any.

@@ -178,13 +178,15 @@ func TestRestartedFollowsEachSession(t *testing.T) {
 	require.Equal(t, restarted{atPod: 1, moved: 1, lostState: 1, othersMoved: 1, failed: 1, why: "1× reset by peer"}, r)
 }
 
+const envoySays = "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
+
 func TestLossesCountWhatIsCutAndForgotten(t *testing.T) {
 	cut := probe.Answer{Status: http.StatusOK, Error: "unexpected EOF"}
 	whole := probe.Answer{Status: http.StatusOK}
 	l := lossesIn([]probe.Answer{
-		answer("a", "1", "1"), answer("a", "1", "2"), answer("b", "1", "1"), {Session: "b", Status: http.StatusServiceUnavailable}, answer("b", "2", "1"),
+		answer("a", "1", "1"), answer("a", "1", "2"), answer("b", "1", "1"), {Session: "b", Status: http.StatusServiceUnavailable, Body: envoySays}, answer("b", "2", "1"),
 	}, []probe.Answer{whole, cut}, []probe.Answer{cut, cut})
-	require.Equal(t, losses{asked: 5, failed: 1, why: "1× status 503", sessions: 2, lostState: 1, short: 2, shortCut: 1, long: 2, longCut: 2}, l)
+	require.Equal(t, losses{asked: 5, failed: 1, why: "1× 503 connection termination", sessions: 2, lostState: 1, short: 2, shortCut: 1, long: 2, longCut: 2}, l)
 }
 
 func TestFallbackCountsOnlyTheStorysRefusal(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 // Bounds of waiting. Ten pods that start at once on two CPUs take most of a minute.
 const (
 	readyTime  = 3 * time.Minute
-	effectTime = time.Minute
+	effectTime = 2 * time.Minute
 	closeTime  = 30 * time.Second
 	pollEvery  = 500 * time.Millisecond
 )
@@ -120,7 +120,7 @@ func (n *namespace) pod(deployment string) (*corev1.Pod, error) {
 	return pods[0], nil
 }
 
-// until asks again until it is so, a minute at most. The last error is told where it never was.
+// until asks again until it is so, for effectTime at most. The last error is told where it never was.
 func (n *namespace) until(ctx context.Context, what string, so func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, effectTime)
 	defer cancel()
