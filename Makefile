@@ -47,6 +47,12 @@ e2e-compose: ## build the images, and try every backend end to end with docker c
 	@VERSION='$(VERSION)' scripts/images smaran jarvis
 	@cd loadtest && E2E=1 go test -count=1 -timeout 40m -v ./e2e/compose
 
+.PHONY: e2e-kind
+e2e-kind: ## build the images, and try every backend end to end in the kind cluster (40 minutes; scripts/kind-up makes it)
+	@VERSION='$(VERSION)' scripts/images
+	@scripts/kind-load
+	@cd loadtest && E2E=1 go test -count=1 -timeout 80m -v ./e2e/kind
+
 .PHONY: bench
 bench: ## run the benchmarks; each compares with a named peer in the same run
 	@scripts/bench

@@ -47,8 +47,19 @@ type Kind struct {
 // engines are what kind runs nodes with; each has an exec of the same form.
 func engines() []string { return []string{"docker", "podman", "nerdctl"} }
 
-// script asks the node's container runtime for the process, and signals it.
-const script = `kill -"$1" "$(crictl inspect --output go-template --template '{{.info.pid}}' "$2")"`
+// script signals the process that is the first one of the container's PID namespace. It finds it by its cgroup, which every runtime
+// names after the container, so that the node needs no tool of its runtime's.
+const script = `
+for file in $(grep -ls -- "$2" /proc/[0-9]*/cgroup); do
+	if grep -qs '^NSpid:.*[[:space:]]1$' "${file%/cgroup}/status"; then
+		pid=${file#/proc/}
+		kill -s "$1" "${pid%/cgroup}"
+		exit
+	fi
+done
+echo "no process of container $2"
+exit 1
+`
 
 // Signal implements Signaler.
 func (k Kind) Signal(ctx context.Context, c Container, s Signal) error {

@@ -1,0 +1,7 @@
+// Package kind holds the end-to-end test of the Kubernetes driver: a real cluster with Istio, real sidecars, real calls. Run it with
+//
+//	make e2e-kind
+//
+// which builds the images and loads them first; scripts/kind-up makes the cluster. It looks at what must hold on any machine, however busy:
+// where sessions go and what calls survive, not how long it takes. It uses namespace dev, and leaves it as it was.
+package kind

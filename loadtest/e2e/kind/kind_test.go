@@ -1,0 +1,113 @@
+package kind_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/engine"
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
+)
+
+type assertT = assert.CollectT
+
+// A kill costs calls whatever the backend; what a backend promises is that nothing else does. Round robin is the control: without
+// affinity the same load goes everywhere, and pays for it.
+func TestEachBackendKeepsItsSessions(t *testing.T) {
+	connect(t)
+	backends := []string{
+		"redis-plain", "redis", "app-hash", "istio-hash", "istio-hash:maglev", "stateful-header", "stateful-cookie", "roundrobin",
+	}
+	for backend, r := range run(t, backends, 40*time.Second, "8s:kill") {
+		kill := r.GetEvents()[0]
+		require.NotEmpty(t, kill.GetPod(), backend)
+		require.Positive(t, kill.GetCounts()[figures.Renegotiations], "%s: the killed pod's callers redial", backend)
+		require.True(t, strings.HasPrefix(r.GetSettings()["mesh"], "istio "), backend)
+		if backend == "roundrobin" {
+			for _, class := range []string{figures.ScatteredSessions, figures.Misroutes, figures.ColdStarts, figures.StateLost} {
+				require.Positive(t, r.GetCounts()[class], class)
+			}
+			continue
+		}
+		require.Zero(t, kill.GetCounts()[figures.DroppedNoMedia], "%s: and get through", backend)
+		require.Zero(t, r.GetCounts()[figures.ScatteredSessions], "%s: each session on one pod while nothing changes", backend)
+		for _, class := range []string{figures.Misroutes, figures.ColdStarts, figures.StateLost} {
+			require.Zero(t, r.GetCounts()[class]-kill.GetCounts()[class], "%s: %s before the kill", backend, class)
+		}
+	}
+}
+
+// Where a hash sends sessions is known beforehand, from the cluster's own endpoints; a token or a register keeps them where they are.
+func TestMovesAreThosePredicted(t *testing.T) {
+	connect(t)
+	moves := map[string]bool{"istio-hash": true, "istio-hash:maglev": true, "app-hash": true, "stateful-cookie": false, "redis": false}
+	results := run(t, []string{"istio-hash", "istio-hash:maglev", "app-hash", "stateful-cookie", "redis"}, 75*time.Second, "4s:scale=10")
+	for backend, r := range results {
+		e := r.GetEvents()[0]
+		require.Positive(t, e.GetObservedSessions(), backend)
+		if !moves[backend] {
+			require.Zero(t, e.GetMovedSessions(), backend)
+			require.Nil(t, e.PredictedMoved, backend)
+			continue
+		}
+		require.Positive(t, e.GetMovedSessions(), "%s: 3 -> 10 moves some", backend)
+		require.Equal(t, e.GetPredictedMoved(), e.GetMovedSessions(), backend)
+		require.Zero(t, r.GetCounts()[figures.Mispredicted], backend)
+		require.NotNil(t, e.Mispredicted, backend)
+		require.Contains(t, r.GetSettings()[kube.SettingProxies], "agrees with the endpoints", backend)
+	}
+}
+
+func TestARedisOutageCostsOnlyTheBackendThatDependsOnIt(t *testing.T) {
+	connect(t)
+	results := run(t, []string{"redis-plain", "redis"}, 40*time.Second, "4s:redis=down", "18s:redis=up")
+	plain := results["redis-plain"].GetEvents()[0].GetCounts()
+	require.Positive(t, plain[figures.Misroutes], "it routes at random for as long")
+	require.Positive(t, plain[figures.StateLost])
+	counts := results["redis"].GetEvents()[0].GetCounts()
+	for _, class := range []string{figures.Misroutes, figures.StateLost, figures.ColdStarts} {
+		require.Zero(t, counts[class], class)
+	}
+}
+
+func TestWhatWasFoundIsPutBackAlsoAfterAnInterrupt(t *testing.T) {
+	c := connect(t)
+	deployed(t, c, "redis", 2)
+	ctx, interrupt := context.WithTimeout(t.Context(), 90*time.Second) // in the middle of measuring
+	defer interrupt()
+	results, err := runFor(ctx, t, []string{"istio-hash"}, 5*time.Minute)
+	require.ErrorIs(t, err, engine.ErrInterrupted)
+	require.Contains(t, results["istio-hash"].GetInvalidReasons()[0], "interrupted after")
+
+	jarvis, err := cluster.Deployments().Get(t.Context(), c, kube.Namespace, "jarvis")
+	require.NoError(t, err)
+	require.EqualValues(t, 2, *jarvis.Spec.Replicas)
+	require.EqualValues(t, 2, jarvis.Status.AvailableReplicas)
+	smaran, err := cluster.Deployments().Get(t.Context(), c, kube.Namespace, "smaran-v2")
+	require.NoError(t, err)
+	backend := ""
+	for _, v := range smaran.Spec.Template.Spec.Containers[0].Env {
+		if v.Name == "SMARAN_BACKEND" {
+			backend = v.Value
+		}
+	}
+	require.Equal(t, "redis", backend)
+	_, err = cluster.Jobs().Get(t.Context(), c, kube.Namespace, "loadtest")
+	require.ErrorIs(t, err, cluster.ErrNotFound)
+	_, err = cluster.Secrets().Get(t.Context(), c, kube.Namespace, "loadtest-found")
+	require.ErrorIs(t, err, cluster.ErrNotFound)
+}
+
+// The generator needs its sidecar: smaran's refuses a client without one. The control is the same pod with one.
+func TestAClientWithoutASidecarIsRefused(t *testing.T) {
+	c := connect(t)
+	deployed(t, c, "istio-hash", 1)
+	require.Zero(t, curl(t, c, true))
+	require.NotZero(t, curl(t, c, false))
+}
