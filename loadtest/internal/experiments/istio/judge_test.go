@@ -105,6 +105,7 @@ func TestJudges(t *testing.T) {
 		{19, "changes too", stoppedAnd(func(s *stopped) { s.injected, s.lateAsked, s.deadFailed = true, 70, 0 }), reproduced},
 		{19, "picks fail", stoppedAnd(func(s *stopped) { s.failed = 1 }), notReproduced},
 		{19, "picks change", stoppedAnd(func(s *stopped) { s.moved = 1 }), notReproduced},
+		{19, "the dead one's sessions stay dead", stoppedAnd(func(s *stopped) { s.orphaned = 1 }), notHere},
 		{19, "the new pod never comes", stoppedAnd(func(s *stopped) { s.backAsked = 0 }), notHere},
 
 		{26, "named and needed", judgeToken(true, 1, 0.33), reproduced},

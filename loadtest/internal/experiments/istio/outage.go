@@ -41,6 +41,9 @@ type stopped struct {
 	lateAsked      int
 	// deadAsked are requests of sessions whose pod was killed, and deadFailed those that failed.
 	deadAsked, deadFailed int
+	// orphans are those sessions, and orphaned of their requests failed once istiod was back.
+	orphans  []string
+	orphaned int
 	// back is how long after istiod's return the latecomer was known, and backAsked what it was asked then.
 	back      time.Duration
 	backAsked int
@@ -97,6 +100,9 @@ func outage(ctx context.Context, n *namespace) (_ claims.Finding, err error) {
 	})
 	s.back = time.Since(begin)
 	if err != nil {
+		return claims.Finding{}, err
+	}
+	if _, s.orphaned, err = n.orphans(ctx, s.orphans); err != nil {
 		return claims.Finding{}, err
 	}
 	return judgeOutage(s), nil
@@ -249,25 +255,27 @@ func (n *namespace) dead(ctx context.Context, homes map[string]string, s *stoppe
 	if err := n.view.Await(waiting, func(v view.State) (string, error) { return gone(v.Pods, victim), nil }); err != nil {
 		return err
 	}
-	b := n.picks()
-	b.Sessions = nil
 	for id, pod := range homes {
 		if pod == victim {
-			b.Sessions = append(b.Sessions, id)
+			s.orphans = append(s.orphans, id)
 		}
 	}
-	b.Requests, b.Concurrency = len(b.Sessions), len(b.Sessions)
+	var err error
+	s.deadAsked, s.deadFailed, err = n.orphans(ctx, s.orphans)
+	return err
+}
+
+// orphans asks once for each of the sessions.
+func (n *namespace) orphans(ctx context.Context, ids []string) (asked, failed int, err error) {
+	b := n.picks()
+	b.Sessions, b.Requests, b.Concurrency = ids, len(ids), len(ids)
 	answers, err := n.ask(ctx, inside, b)
-	if err != nil {
-		return err
-	}
-	s.deadAsked = len(answers)
 	for _, a := range answers {
 		if !a.OK() {
-			s.deadFailed++
+			failed++
 		}
 	}
-	return nil
+	return len(answers), failed, err
 }
 
 func gone(pods map[string]*corev1.Pod, name string) string {
@@ -279,21 +287,21 @@ func gone(pods map[string]*corev1.Pod, name string) string {
 
 func judgeOutage(s stopped) claims.Finding {
 	f := claims.Finding{
-		Measured: fmt.Sprintf("without istiod: %d of %d requests failed and %d sessions' picks changed; a new pod with a sidecar was made: %t; a new pod without one got %d of %d requests in %.0f s, and %d once istiod was back (%.1f s); of a killed pod's sessions %d of %d requests failed",
-			s.failed, s.asked, s.moved, s.injected, s.lateAsked, outageRequests, noticeTime.Seconds(), s.backAsked, s.back.Seconds(), s.deadFailed, s.deadAsked),
+		Measured: fmt.Sprintf("without istiod: %d of %d requests failed and %d sessions' picks changed; a new pod with a sidecar was made: %t; a new pod without one got %d of %d requests in %.0f s, and %d once istiod was back (%.1f s); of a killed pod's sessions %d of %d requests failed, and %d once istiod was back",
+			s.failed, s.asked, s.moved, s.injected, s.lateAsked, outageRequests, noticeTime.Seconds(), s.backAsked, s.back.Seconds(), s.deadFailed, s.deadAsked, s.orphaned),
 		Figures: map[string]float64{
 			"asked": float64(s.asked), "failed": float64(s.failed), "moved": float64(s.moved), "injected": number(s.injected),
 			"new_pod_requests": float64(s.lateAsked), "new_pod_requests_after": float64(s.backAsked), "back_s": s.back.Seconds(),
-			"dead_asked": float64(s.deadAsked), "dead_failed": float64(s.deadFailed),
+			"dead_asked": float64(s.deadAsked), "dead_failed": float64(s.deadFailed), "dead_failed_after": float64(s.orphaned),
 		},
 	}
 	const certificates = "certificates, too, come from istiod and last a day by default"
 	goesOn := s.failed == 0 && s.moved == 0
 	changes := s.injected && s.lateAsked > 0 && s.deadFailed == 0
 	switch {
-	case !s.late || s.backAsked == 0:
+	case !s.late || s.backAsked == 0 || s.orphaned > 0:
 		f.Verdict = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE
-		f.Note = "the new pod got no request with istiod either"
+		f.Note = "with istiod, too, the new pod got no request, or the dead one's sessions none that was answered"
 	case !goesOn:
 		f.Verdict = reportv1.Verdict_VERDICT_NOT_REPRODUCED
 	case changes:
