@@ -34,7 +34,7 @@ type Batch struct {
 	Timeout time.Duration `json:"timeout,omitempty"`
 }
 
-// Bounds of a batch: what a pod of 64 MiB can hold.
+// Bounds of a batch: what a pod of 128 MiB can hold the answers of.
 const (
 	maxRequests    = 100_000
 	maxConcurrency = 256
