@@ -65,15 +65,15 @@ func preStop(ctx context.Context, n *namespace) (claims.Finding, error) {
 			return claims.Finding{}, err
 		}
 		var err error
-		if found[i], err = n.rollout(ctx, fmt.Sprintf("stop-%d", i)); err != nil {
+		if found[i], err = n.restarted(ctx, fmt.Sprintf("stop-%d", i)); err != nil {
 			return claims.Finding{}, err
 		}
 	}
 	return judgePreStop(found[0], found[1]), nil
 }
 
-// rollout restarts the pods under load.
-func (n *namespace) rollout(ctx context.Context, prefix string) (losses, error) {
+// restarted is what a rollout restart under load loses.
+func (n *namespace) restarted(ctx context.Context, prefix string) (losses, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	target := url(jarvisService, "")
@@ -93,7 +93,7 @@ func (n *namespace) rollout(ctx context.Context, prefix string) (losses, error) 
 	}
 	err := pause(ctx, stopAfter)
 	if err == nil {
-		err = n.restart(ctx)
+		err = n.rolloutRestart(ctx)
 	}
 	if err != nil {
 		cancel()
@@ -107,8 +107,8 @@ func (n *namespace) rollout(ctx context.Context, prefix string) (losses, error) 
 	return lossesIn(answers[0], answers[1], answers[2]), nil
 }
 
-// restart is what `kubectl rollout restart deployment/jarvis` does.
-func (n *namespace) restart(ctx context.Context) error {
+// rolloutRestart is what `kubectl rollout restart deployment/jarvis` does.
+func (n *namespace) rolloutRestart(ctx context.Context) error {
 	at := map[string]any{"kubectl.kubernetes.io/restartedAt": time.Now().Format(time.RFC3339)}
 	patch := map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": at}}}}
 	if err := cluster.Deployments().Merge(ctx, n.Cluster, n.name, jarvis, patch); err != nil {

@@ -53,7 +53,7 @@ func strict(ctx context.Context, n *namespace) (claims.Finding, error) {
 	}
 	var m mutual
 	err := n.until(ctx, "STRICT to take effect", func(ctx context.Context) (bool, error) {
-		answered, err := n.answered(ctx, outside, 1)
+		answered, _, err := n.share(ctx, outside)
 		return answered == 0, err
 	})
 	if err != nil {
@@ -96,18 +96,6 @@ func (n *namespace) permissive(ctx context.Context) error {
 	return n.apply(ctx, policy)
 }
 
-// answered is how many of so many requests to jarvis-service were.
-func (n *namespace) answered(ctx context.Context, client string, requests int) (int, error) {
-	answers, err := n.ask(ctx, client, probe.Batch{URL: url(jarvisService, "/"), Requests: requests, Concurrency: 5})
-	ok := 0
-	for _, a := range answers {
-		if a.OK() {
-			ok++
-		}
-	}
-	return ok, err
-}
-
 // share of requests that were answered, and the error of one that was not.
 func (n *namespace) share(ctx context.Context, client string) (float64, string, error) {
 	answers, err := n.ask(ctx, client, probe.Batch{URL: url(jarvisService, "/"), Requests: strictRequests, Concurrency: 5})
@@ -139,7 +127,7 @@ func (n *namespace) rotations(ctx context.Context, m *mutual) error {
 	seen := map[string]map[string]bool{inside: {}, shortLived: {}}
 	ticker := time.NewTicker(serialEvery)
 	defer ticker.Stop()
-	for end := time.Now().Add(watchTime); time.Now().Before(end); {
+	for end := time.Now().Add(watchTime); ctx.Err() == nil && time.Now().Before(end); {
 		for client, serials := range seen {
 			serial, err := n.serial(ctx, client)
 			if err != nil {
@@ -152,9 +140,6 @@ func (n *namespace) rotations(ctx context.Context, m *mutual) error {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			break
 		}
 	}
 	asking.Wait()

@@ -92,7 +92,8 @@ func upgrade(ctx context.Context, n *namespace) (claims.Finding, error) {
 		if err != nil {
 			return claims.Finding{}, err
 		}
-		found[i].socket, found[i].why = len(answers) == 1 && answers[0].OK(), answers[0].Error
+		found[i].socket = len(answers) == 1 && answers[0].OK()
+		found[i].why = reasons(answers)
 	}
 	version, err := n.envoy(ctx, inside)
 	if err != nil {
@@ -134,7 +135,7 @@ func judgeUpgrade(without, again, with protocol, envoy string) claims.Finding {
 	single50, many50 := between(without.single, again.single, with.single, 0.50), between(without.many, again.many, with.many, 0.50)
 	many99 := between(without.many, again.many, with.many, 0.99)
 	f := claims.Finding{
-		Measured: fmt.Sprintf("%d requests, %d at once: %.0f connections without, %.0f with (%.0f HTTP/2); p50 %s, p99 %s; one at a time p50 %s; WebSocket: %s without, %s with",
+		Measured: fmt.Sprintf("%d requests, %d at once: %.0f connections without, %.0f with (%.0f HTTP/2); p50 %s, p99 %s; one at a time p50 %s; a WebSocket %s without, %s with",
 			with.many.requests(), upgradeConcurrency, without.connections, with.connections, with.http2, many50, many99, single50,
 			works(without), works(with)),
 		Figures: map[string]float64{
@@ -175,7 +176,7 @@ func works(p protocol) string {
 	if p.socket {
 		return "works"
 	}
-	return "fails"
+	return "fails" + inBrackets(p.why)
 }
 
 // number is a truth as a figure.
