@@ -14,8 +14,8 @@ import (
 
 // Claim 15's load, and the Services over one and the same pod: without the policy, the same again, and with it.
 const (
-	upgradeRounds      = 12
-	upgradeRequests    = 480
+	upgradeRounds      = 32
+	upgradeRequests    = 160
 	upgradeConcurrency = 16
 	withPolicy         = "with-h2"
 	withoutPolicy      = "without-h2"
@@ -162,7 +162,7 @@ func judgeUpgrade(without, again, with protocol, envoy string) claims.Finding {
 		f.Note = fmt.Sprintf("on the load: fewer connections, and latency falls with %d requests at once, not with one at a time; %s", upgradeConcurrency, about)
 	case reused:
 		f.Verdict = reportv1.Verdict_VERDICT_DEPENDS
-		f.Note = "on which half: fewer connections, but latency does not fall; " + about
+		f.Note = "on which half: fewer connections, but no fall of latency that is more than noise; " + about
 	case falls:
 		f.Verdict = reportv1.Verdict_VERDICT_DEPENDS
 		f.Note = "on which half: latency falls, but connections are no fewer; " + about
