@@ -138,11 +138,6 @@ func (g *Generator) perform(ctx context.Context, line *tunnel.Client, offset clo
 	result, runErr := e.Run(ctx, s)
 	latest.end()
 	telling.Wait()
-	select {
-	case <-line.Closed():
-		return nil, fmt.Errorf("%w: the connection broke", ErrConductor)
-	default:
-	}
 	if result != nil {
 		result.Settings[SettingGenerator] = g.Version
 		result.Settings[SettingClockOffset] = fmt.Sprintf("the conductor's clock is ahead by %v, give or take %v", offset.ahead, offset.within/2)

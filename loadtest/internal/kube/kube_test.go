@@ -114,6 +114,28 @@ func TestEachBackendIsSwitchedTo(t *testing.T) {
 	}
 }
 
+func TestAnEventIsOverWhenItsEffectIs(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		f, err := b.driver.Up(t.Context(), driver.Spec{Backend: "istio-hash", Pods: 3})
+		require.NoError(t, err)
+		for _, c := range []struct {
+			event string
+			takes time.Duration
+		}{
+			{"kill", fakecluster.Restart}, {"smaran=kill", fakecluster.Restart}, {"scale=4", fakecluster.Join}, {"scale=3", fakecluster.Leave},
+			{"rollout", fakecluster.Join + fakecluster.Leave}, {"stop", fakecluster.Leave}, {"redis=down", fakecluster.Leave}, {"redis=up", fakecluster.Join},
+		} {
+			e, err := scenario.ParseEvent("0s:" + c.event)
+			require.NoError(t, err)
+			start := time.Now()
+			_, err = f.Do(t.Context(), e)
+			require.NoError(t, err, c.event)
+			require.InDelta(t, c.takes.Seconds(), time.Since(start).Seconds(), 1, c.event)
+		}
+		require.NoError(t, f.Down(t.Context()))
+	})
+}
+
 func TestPodsAreFreshInEachRun(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		seen := map[string]bool{}

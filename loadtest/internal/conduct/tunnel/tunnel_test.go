@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -142,6 +143,33 @@ func TestABrokenConnectionEndsBothSides(t *testing.T) {
 	}
 	_, err := e.client.Get("http://conductor/")
 	require.ErrorIs(t, err, tunnel.ErrClosed, "it does not dial anew")
+}
+
+func TestServingEndsAfterItsHandlers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dialled, accepted := net.Pipe()
+		entered, release := make(chan struct{}), make(chan struct{})
+		served := make(chan error, 1)
+		go func() {
+			served <- tunnel.Serve(t.Context(), dialled, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+				close(entered)
+				<-release
+			}))
+		}()
+		client, err := tunnel.NewClient(t.Context(), accepted)
+		require.NoError(t, err)
+		go client.Get("http://conductor/") //nolint:errcheck // it fails with the connection
+		<-entered
+		require.NoError(t, client.Close())
+		synctest.Wait()
+		select {
+		case <-served:
+			require.Fail(t, "a handler outlived Serve")
+		default:
+		}
+		close(release)
+		require.NoError(t, <-served)
+	})
 }
 
 func TestTheEndOfTheContextEndsServing(t *testing.T) {

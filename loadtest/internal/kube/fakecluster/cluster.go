@@ -24,6 +24,7 @@ const (
 	Leave   = 6 * time.Second        // until a deleted pod is gone, if it has its own grace
 	Restart = 2 * time.Second        // until a killed container is ready again
 	Lag     = 300 * time.Millisecond // until a change of endpoints is at the proxies
+	Late    = 50 * time.Millisecond  // until a watch tells of a change
 )
 
 // Cluster is one. Close it at the end of a test.
@@ -62,6 +63,7 @@ func kinds() map[schema.GroupVersionResource]string {
 // New is an empty cluster of one kind node, with an ingress gateway.
 func New() *Cluster {
 	c := &Cluster{client: fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds()), lag: Lag}
+	c.client.PrependWatchReactor("*", c.onWatch)
 	c.client.PrependReactor("*", "deployments", c.onDeployment)
 	c.client.PrependReactor("delete", "pods", c.onDeletePod)
 	c.client.PrependReactor("create", "jobs", c.onJob)
