@@ -223,6 +223,17 @@ func TestAnEmptyClusterIsEmptyAfterwards(t *testing.T) {
 	})
 }
 
+func TestANamespaceThatIsBeingDeletedIsWaitedFor(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.deployed(t, "redis")
+		require.NoError(t, b.cluster.Client().Remove(t.Context(), b.live(t, "v1", "Namespace", kube.Namespace)))
+		f, err := b.driver.Up(t.Context(), driver.Spec{Backend: "istio-hash", Pods: 1})
+		require.NoError(t, err)
+		require.NotNil(t, b.live(t, "v1", "Secret", "loadtest-found"), "it is in the new one")
+		require.NoError(t, f.Down(t.Context()))
+	})
+}
+
 func TestTwoProgramsDoNotShareANamespace(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		f, err := b.driver.Up(t.Context(), driver.Spec{Backend: "istio-hash", Pods: 2})

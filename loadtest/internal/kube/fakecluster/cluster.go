@@ -66,6 +66,7 @@ func New() *Cluster {
 	c.client.PrependWatchReactor("*", c.onWatch)
 	c.client.PrependReactor("*", "deployments", c.onDeployment)
 	c.client.PrependReactor("delete", "pods", c.onDeletePod)
+	c.client.PrependReactor("delete", "namespaces", c.onDeleteNamespace)
 	c.client.PrependReactor("create", "jobs", c.onJob)
 	c.client.PrependReactor("delete", "jobs", c.onDeleteJob)
 	c.put("nodes", "", map[string]any{
@@ -78,6 +79,28 @@ func New() *Cluster {
 		"status":   map[string]any{"conditions": []any{map[string]any{"type": "Ready", "status": "True"}}},
 	})
 	return c
+}
+
+// onDeleteNamespace takes a namespace's objects with it, and its time.
+func (c *Cluster) onDeleteNamespace(action clienttesting.Action) (bool, runtime.Object, error) {
+	name := action.(clienttesting.DeleteActionImpl).GetName()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ns := c.get("namespaces", "", name)
+	if ns == nil {
+		return false, nil, nil
+	}
+	_ = unstructured.SetNestedField(ns.Object, time.Now().UTC().Format(time.RFC3339), "metadata", "deletionTimestamp")
+	c.put("namespaces", "", ns.Object)
+	c.after(Leave, func() {
+		for gvr := range kinds() {
+			for _, o := range c.list(gvr.Resource, name) {
+				c.drop(gvr.Resource, name, o.GetName())
+			}
+		}
+		c.drop("namespaces", "", name)
+	})
+	return true, nil, nil
 }
 
 const nodeName = "fake-control-plane"

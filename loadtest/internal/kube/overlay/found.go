@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
 )
@@ -54,6 +55,20 @@ type Earlier struct {
 // Remember reads what of the objects is in the namespace and keeps it. Where a program that was killed kept something already, that is what
 // was found, and earlier says whose it was. It fails with ErrBusy while that program lives.
 func (n Namespace) Remember(ctx context.Context, objects []*unstructured.Unstructured, by string, now time.Time) (f Found, earlier *Earlier, err error) {
+	there, err := n.exists(ctx)
+	if err != nil {
+		return Found{}, nil, err
+	}
+	if !there { // it is made now, or there would be no place for the Secret
+		for _, o := range objects {
+			if o.GetKind() == "Namespace" && o.GetName() == n.Name {
+				if err := n.Cluster.Put(ctx, o); err != nil {
+					return Found{}, nil, err
+				}
+			}
+		}
+		return f, nil, n.keep(ctx, f, by, now)
+	}
 	kept, err := cluster.Secrets().Get(ctx, n.Cluster, n.Name, secretName)
 	switch {
 	case err == nil:
@@ -61,30 +76,44 @@ func (n Namespace) Remember(ctx context.Context, objects []*unstructured.Unstruc
 	case !errors.Is(err, cluster.ErrNotFound):
 		return Found{}, nil, err
 	}
+	f.Existed = true
+	if f.Objects, err = n.look(ctx, objects); err != nil {
+		return Found{}, nil, err
+	}
+	return f, nil, n.keep(ctx, f, by, now)
+}
+
+// object is the namespace itself.
+func (n Namespace) object() *unstructured.Unstructured {
 	ns := &unstructured.Unstructured{}
 	ns.SetAPIVersion("v1")
 	ns.SetKind("Namespace")
 	ns.SetName(n.Name)
-	_, err = n.Cluster.Read(ctx, ns)
-	switch {
-	case err == nil:
-		f.Existed = true
-		if f.Objects, err = n.look(ctx, objects); err != nil {
-			return Found{}, nil, err
+	return ns
+}
+
+// askAgain is the pause between two looks at a namespace that is being deleted.
+const askAgain = time.Second
+
+// exists says whether the namespace is there. One that is being deleted takes nothing new: its end is waited for.
+func (n Namespace) exists(ctx context.Context) (there bool, err error) {
+	err = wait.PollUntilContextCancel(ctx, askAgain, true, func(ctx context.Context) (bool, error) {
+		live, err := n.Cluster.Read(ctx, n.object())
+		switch {
+		case errors.Is(err, cluster.ErrNotFound):
+			there = false
+			return true, nil
+		case err != nil:
+			return false, err
+		default:
+			there = true
+			return live.GetDeletionTimestamp() == nil, nil
 		}
-	case errors.Is(err, cluster.ErrNotFound): // it is made now, or there would be no place for the Secret
-		for _, o := range objects {
-			if o.GetKind() == "Namespace" && o.GetName() == n.Name {
-				ns = o
-			}
-		}
-		if err := n.Cluster.Put(ctx, ns); err != nil {
-			return Found{}, nil, err
-		}
-	default:
-		return Found{}, nil, err
+	})
+	if wait.Interrupted(err) {
+		err = fmt.Errorf("wait for namespace %s, which is being deleted: %w", n.Name, err)
 	}
-	return f, nil, n.keep(ctx, f, by, now)
+	return there, err
 }
 
 // inherit takes over what a dead program kept.
@@ -127,11 +156,11 @@ func (n Namespace) Beat(ctx context.Context, now time.Time) error {
 // Restore makes the namespace what was found in it, removes what the objects added to that, and forgets.
 func (n Namespace) Restore(ctx context.Context, f Found, objects []*unstructured.Unstructured) error {
 	if !f.Existed {
-		ns := &unstructured.Unstructured{}
-		ns.SetAPIVersion("v1")
-		ns.SetKind("Namespace")
-		ns.SetName(n.Name)
-		return n.Cluster.Remove(ctx, ns)
+		if err := n.Cluster.Remove(ctx, n.object()); err != nil {
+			return err
+		}
+		_, err := n.exists(ctx)
+		return err
 	}
 	if err := n.make(ctx, f.Objects, kindsOf(objects)); err != nil {
 		return fmt.Errorf("%w; what was found is kept in Secret %s/%s, and the next run puts it back", err, n.Name, secretName)
