@@ -52,6 +52,8 @@ func TestFlagErrorsSayWhatIsWanted(t *testing.T) {
 		"mesh":               {[]string{"run", "--mesh", "linkerd"}, "envoy"},
 		"fleet of compose":   {[]string{"run", "--driver", "compose", "--fleet", "bin/fleet"}, "--fleet is for --driver local"},
 		"mesh of compose":    {[]string{"run", "--driver", "compose", "--mesh", "envoy"}, "--mesh is for --driver local"},
+		"context of local":   {[]string{"compare", "--context", "kind-smaran"}, "--context is for --driver kubernetes"},
+		"redis of a cluster": {[]string{"run", "--driver", "kubernetes", "--redis", "real"}, "--redis is for --driver local"},
 		"project of local":   {[]string{"compare", "--project", "x"}, "--project is for --driver compose"},
 		"scenario":           {[]string{"compare", "--scenario", "meteor"}, "redis-outage"},
 		"baseline":           {[]string{"compare", "--baseline", "coin"}, "coin"},

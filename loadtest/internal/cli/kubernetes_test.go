@@ -1,0 +1,32 @@
+package cli_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/cli"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
+)
+
+func TestAClusterThatIsNotThereIsNamed(t *testing.T) {
+	deploy := filepath.Join("..", "..", "..", "deploy")
+	config := filepath.Join(t.TempDir(), "config")
+	t.Setenv("KUBECONFIG", config)
+	var stdout, stderr bytes.Buffer
+	compare := func(args ...string) error {
+		return cli.Run(t.Context(), append([]string{"compare", "--driver", "kubernetes", "--out", t.TempDir()}, args...), &stdout, &stderr)
+	}
+	require.ErrorIs(t, compare("--deploy", filepath.Join(t.TempDir(), "nowhere")), os.ErrNotExist)
+
+	err := compare("--deploy", deploy, "--context", "kind-nowhere")
+	require.ErrorIs(t, err, cluster.ErrConfig)
+	require.ErrorContains(t, err, "kubectl config get-contexts")
+
+	require.NoError(t, os.WriteFile(config, []byte(`{apiVersion: v1, kind: Config, current-context: here, users: [{name: me, user: {}}],
+clusters: [{name: here, cluster: {server: "http://127.0.0.1:1"}}], contexts: [{name: here, context: {cluster: here, user: me}}]}`), 0o600))
+	require.ErrorIs(t, compare("--deploy", deploy), cluster.ErrUnreachable)
+}
