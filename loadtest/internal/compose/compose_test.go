@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -345,4 +346,26 @@ func TestAProjectFindsAFreePlace(t *testing.T) {
 	_, err = w.driver().Up(t.Context(), s)
 	require.ErrorIs(t, err, compose.ErrTaken)
 	require.ErrorContains(t, err, "network 10.231.")
+}
+
+func TestAPortThatIsTakenMeanwhileIsAvoided(t *testing.T) {
+	w := newWorld(t)
+	port := freePort(t)
+	w.put(configFile, strings.Replace(w.read(configFile), `"`+w.ports["smaran:8080"]+`"`, `"${SMARAN_PORT:-`+port+`}"`, 1))
+	w.put(blockFile, "compose up")
+	w.put(refuseFile, "compose up")
+	d, failed := w.driver(), make(chan error, 1)
+	go func() {
+		_, err := d.Up(t.Context(), spec)
+		failed <- err
+	}()
+	require.Eventually(t, func() bool { return len(w.calls("compose up")) == 1 }, 10*time.Second, 5*time.Millisecond)
+	require.False(t, slices.ContainsFunc(w.environOf("compose up"), func(v string) bool { return strings.HasPrefix(v, "SMARAN_PORT=") }))
+	l, err := net.Listen("tcp", "127.0.0.1:"+port)
+	require.NoError(t, err)
+	defer l.Close()
+	require.NoError(t, os.Remove(filepath.Join(w.dir, blockFile)))
+	require.ErrorIs(t, <-failed, driver.ErrStart, "the engine refuses the second time, too, and no other place is free")
+	require.Len(t, w.calls("compose up"), 2)
+	require.True(t, slices.ContainsFunc(w.environOf("compose up"), func(v string) bool { return strings.HasPrefix(v, "SMARAN_PORT=") }))
 }

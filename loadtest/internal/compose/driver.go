@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -50,9 +51,23 @@ const upTime = time.Minute
 // which can take minutes.
 func (d *Driver) Up(ctx context.Context, s driver.Spec) (driver.Fleet, error) {
 	c, l, err := d.prepare(ctx, s)
-	if err != nil {
-		return nil, err
+	for err == nil {
+		var f driver.Fleet
+		if f, err = d.start(ctx, c, l, s); err == nil {
+			return f, nil
+		}
+		// Somebody may have taken a port since it was found to be free. Then there is another place now.
+		next, elsewhere, nextErr := d.prepare(ctx, s)
+		if nextErr != nil || reflect.DeepEqual(l, elsewhere) {
+			break
+		}
+		c, l, err = next, elsewhere, nil
 	}
+	return nil, err
+}
+
+// start brings the project up, and leaves nothing where it can't.
+func (d *Driver) start(ctx context.Context, c *docker, l *layout, s driver.Spec) (driver.Fleet, error) {
 	f := d.fleet(c, l, s)
 	if err := f.start(ctx); err != nil {
 		down, cancel := context.WithTimeout(context.WithoutCancel(ctx), upTime)

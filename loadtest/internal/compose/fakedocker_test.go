@@ -24,6 +24,7 @@ const (
 	configFile = "config" // what docker compose config shows
 	refuseFile = "refuse" // a command that fails, by its first words
 	hangFile   = "hang"   // one that waits for its end
+	blockFile  = "block"  // one that waits for the end of this file
 	alienFile  = "alien"  // what docker ps shows besides
 
 	networksFile = "networks" // what docker network inspect shows
@@ -42,6 +43,9 @@ func fakeDocker(dir string, args []string, stdout, stderr io.Writer) int {
 	command := words(args)
 	d.append(callsFile, strings.Join(command, " ")+"\n")
 	d.write(environFile+strings.Join(command[:min(2, len(command))], " "), strings.Join(os.Environ(), "\n"))
+	if blocked := d.read(blockFile); blocked != "" && strings.HasPrefix(strings.Join(command, " "), blocked) {
+		d.block()
+	}
 	if refused := d.read(refuseFile); refused != "" && strings.HasPrefix(strings.Join(command, " "), refused) {
 		fmt.Fprintf(stderr, "the engine refuses %s\n", refused)
 		return 1
@@ -201,6 +205,15 @@ func (d *daemon) hang() int {
 	<-end
 	d.append(callsFile, "ended by SIGTERM\n")
 	return 143
+}
+
+// block waits until nothing is blocked.
+func (d *daemon) block() {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for d.read(blockFile) != "" {
+		<-tick.C
+	}
 }
 
 func (d *daemon) read(name string) string {
