@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jonboulle/clockwork"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -103,10 +104,10 @@ func (w logWriter) Write(p []byte) (int, error) {
 // deployed makes the namespace an overlay, as a user has it, with so many jarvis. At the end of the test the namespace is what it was before it.
 func deployed(t *testing.T, c *cluster.Client, name string, replicas int) {
 	t.Helper()
-	n := overlay.Namespace{Cluster: c, Name: kube.Namespace}
+	n := overlay.Namespace{Cluster: c, Name: kube.Namespace, Clock: clockwork.NewRealClock()}
 	objects, err := manifests.RenderWith(deploy, name)
 	require.NoError(t, err)
-	before, earlier, err := n.Remember(t.Context(), objects, t.Name(), time.Now())
+	before, earlier, err := n.Remember(t.Context(), objects, t.Name())
 	require.NoError(t, err)
 	require.Nil(t, earlier, "a load test was killed here: make a run first, it puts the namespace right")
 	require.NoError(t, cluster.Secrets().Delete(t.Context(), c, kube.Namespace, "loadtest-found", -1)) // the program under test keeps its own

@@ -61,7 +61,7 @@ func (d *Driver) say(format string, args ...any) {
 }
 
 func (d *Driver) namespace() overlay.Namespace {
-	return overlay.Namespace{Cluster: d.Cluster, Name: Namespace}
+	return overlay.Namespace{Cluster: d.Cluster, Name: Namespace, Clock: d.Clock, Say: d.Say}
 }
 
 // upTime bounds bringing a fleet up.
@@ -121,7 +121,7 @@ func (d *Driver) remember(ctx context.Context, objects []*unstructured.Unstructu
 	if d.found != nil {
 		return nil
 	}
-	found, earlier, err := d.namespace().Remember(ctx, objects, d.By, d.Clock.Now())
+	found, earlier, err := d.namespace().Remember(ctx, objects, d.By)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (d *Driver) beat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.Chan():
-			if err := d.namespace().Beat(ctx, d.Clock.Now()); err != nil && ctx.Err() == nil {
+			if err := d.namespace().Beat(ctx); err != nil && ctx.Err() == nil {
 				d.Log.Warn("heartbeat failed", "error", err)
 			}
 		}

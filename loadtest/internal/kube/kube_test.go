@@ -256,19 +256,19 @@ func TestAProgramThatWasKilledIsPutRightByTheNext(t *testing.T) {
 		b.deployed(t, "redis")
 		jarvis := b.live(t, "apps/v1", "Deployment", "jarvis")
 		// What a program had done until kill -9.
-		n := overlay.Namespace{Cluster: b.cluster.Client(), Name: kube.Namespace}
+		n := overlay.Namespace{Cluster: b.cluster.Client(), Name: kube.Namespace, Clock: clockwork.NewRealClock()}
 		objects, err := render("istio-hash")
 		require.NoError(t, err)
-		_, earlier, err := n.Remember(t.Context(), objects, "the one before", time.Now())
+		_, earlier, err := n.Remember(t.Context(), objects, "the one before")
 		require.NoError(t, err)
 		require.Nil(t, earlier)
 		require.NoError(t, n.Switch(t.Context(), objects))
 		require.NoError(t, cluster.Deployments().Merge(t.Context(), b.cluster.Client(), kube.Namespace, "jarvis",
 			map[string]any{"spec": map[string]any{"replicas": 9}}, "scale"))
 
-		time.Sleep(time.Minute)
 		f, err := b.driver.Up(t.Context(), driver.Spec{Backend: "app-hash", Pods: 2})
 		require.NoError(t, err)
+		require.Contains(t, strings.Join(b.said, "\n"), "seeing whether the load test of the one before still runs")
 		require.Contains(t, strings.Join(b.said, "\n"), "a load test of the one before")
 		require.NoError(t, f.Down(t.Context()))
 		require.NoError(t, b.driver.Close(t.Context()))

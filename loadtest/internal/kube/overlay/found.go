@@ -54,7 +54,7 @@ type Earlier struct {
 
 // Remember reads what of the objects is in the namespace and keeps it. Where a program that was killed kept something already, that is what
 // was found, and earlier says whose it was. It fails with ErrBusy while that program lives.
-func (n Namespace) Remember(ctx context.Context, objects []*unstructured.Unstructured, by string, now time.Time) (f Found, earlier *Earlier, err error) {
+func (n Namespace) Remember(ctx context.Context, objects []*unstructured.Unstructured, by string) (f Found, earlier *Earlier, err error) {
 	there, err := n.exists(ctx)
 	if err != nil {
 		return Found{}, nil, err
@@ -67,12 +67,12 @@ func (n Namespace) Remember(ctx context.Context, objects []*unstructured.Unstruc
 				}
 			}
 		}
-		return f, nil, n.keep(ctx, f, by, now)
+		return f, nil, n.keep(ctx, f, by)
 	}
 	kept, err := cluster.Secrets().Get(ctx, n.Cluster, n.Name, secretName)
 	switch {
 	case err == nil:
-		return n.inherit(ctx, kept, by, now)
+		return n.inherit(ctx, kept, by)
 	case !errors.Is(err, cluster.ErrNotFound):
 		return Found{}, nil, err
 	}
@@ -80,7 +80,7 @@ func (n Namespace) Remember(ctx context.Context, objects []*unstructured.Unstruc
 	if f.Objects, err = n.look(ctx, objects); err != nil {
 		return Found{}, nil, err
 	}
-	return f, nil, n.keep(ctx, f, by, now)
+	return f, nil, n.keep(ctx, f, by)
 }
 
 // object is the namespace itself.
@@ -116,28 +116,60 @@ func (n Namespace) exists(ctx context.Context) (there bool, err error) {
 	return there, err
 }
 
-// inherit takes over what a dead program kept.
-func (n Namespace) inherit(ctx context.Context, kept *corev1.Secret, by string, now time.Time) (Found, *Earlier, error) {
+// inherit takes over what a dead program kept. Whether it is dead shows within a while.
+func (n Namespace) inherit(ctx context.Context, kept *corev1.Secret, by string) (Found, *Earlier, error) {
 	who := &Earlier{By: kept.Annotations[annotationBy]}
 	who.Started, _ = time.Parse(time.RFC3339, kept.Annotations[annotationStarted]) // for a message only
-	if beat, err := time.Parse(time.RFC3339, kept.Annotations[annotationBeat]); err == nil && now.Sub(beat) < staleAfter {
-		return Found{}, nil, fmt.Errorf("%w: %s, since %s; if it is gone, wait %v and try again",
-			ErrBusy, who.By, kept.Annotations[annotationStarted], (staleAfter - now.Sub(beat)).Round(time.Second))
+	if err := n.outwait(ctx, kept, who); err != nil {
+		return Found{}, nil, err
 	}
 	f, err := unpack(kept.Data[dataKey])
 	if err != nil {
 		return Found{}, nil, fmt.Errorf("read what an earlier load test kept in Secret %s/%s: %w; delete it, and the namespace stays as it is", n.Name, secretName, err)
 	}
-	annotations := map[string]string{annotationBy: by, annotationStarted: now.UTC().Format(time.RFC3339), annotationBeat: now.UTC().Format(time.RFC3339)}
+	now := n.Clock.Now().UTC().Format(time.RFC3339)
+	annotations := map[string]string{annotationBy: by, annotationStarted: now, annotationBeat: now}
 	return f, who, cluster.Secrets().Merge(ctx, n.Cluster, n.Name, secretName, map[string]any{"metadata": map[string]any{"annotations": annotations}})
 }
 
-func (n Namespace) keep(ctx context.Context, f Found, by string, now time.Time) error {
+// outwait returns when the holder of a Secret has not been heard of for staleAfter. It fails with ErrBusy as soon as it is.
+func (n Namespace) outwait(ctx context.Context, kept *corev1.Secret, who *Earlier) error {
+	last := kept.Annotations[annotationBeat]
+	heard, err := time.Parse(time.RFC3339, last)
+	if err != nil {
+		return nil // it never was
+	}
+	for told := false; ; told = true {
+		left := staleAfter - n.Clock.Since(heard)
+		if left <= 0 {
+			return nil
+		}
+		if !told && n.Say != nil {
+			n.Say(fmt.Sprintf("seeing whether the load test of %s still runs (up to %v)", who.By, left.Round(time.Second)))
+		}
+		timer := n.Clock.NewTimer(min(left, askAgain))
+		select {
+		case <-timer.Chan():
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("%w: %s, since %s: %w", ErrBusy, who.By, kept.Annotations[annotationStarted], context.Cause(ctx))
+		}
+		now, err := cluster.Secrets().Get(ctx, n.Cluster, n.Name, secretName)
+		if errors.Is(err, cluster.ErrNotFound) || err == nil && now.Annotations[annotationBeat] != last {
+			return fmt.Errorf("%w: %s, since %s; try again when it is over", ErrBusy, who.By, kept.Annotations[annotationStarted])
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (n Namespace) keep(ctx context.Context, f Found, by string) error {
 	raw, err := pack(f)
 	if err != nil {
 		return err
 	}
-	at := now.UTC().Format(time.RFC3339)
+	at := n.Clock.Now().UTC().Format(time.RFC3339)
 	return cluster.Secrets().Create(ctx, n.Cluster, n.Name, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: secretName, Namespace: n.Name,
@@ -148,9 +180,9 @@ func (n Namespace) keep(ctx context.Context, f Found, by string, now time.Time) 
 }
 
 // Beat says that this program lives.
-func (n Namespace) Beat(ctx context.Context, now time.Time) error {
+func (n Namespace) Beat(ctx context.Context) error {
 	return cluster.Secrets().Merge(ctx, n.Cluster, n.Name, secretName,
-		map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotationBeat: now.UTC().Format(time.RFC3339)}}})
+		map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotationBeat: n.Clock.Now().UTC().Format(time.RFC3339)}}})
 }
 
 // Restore makes the namespace what was found in it, removes what the objects added to that, and forgets.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jonboulle/clockwork"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -37,6 +38,10 @@ func routing() []schema.GroupVersionKind {
 type Namespace struct {
 	Cluster *cluster.Client
 	Name    string
+	// Clock is needed to remember.
+	Clock clockwork.Clock
+	// Say, optional, is told what is waited for.
+	Say func(string)
 }
 
 // Switch makes the namespace what the objects say, in their order, and removes what routes otherwise.
