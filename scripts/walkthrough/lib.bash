@@ -12,6 +12,8 @@ export LC_ALL=C
 # What a step sees is kept here, so that the next line can count it.
 OUT=out/walkthrough
 mkdir -p "$OUT"
+# kind's, which deploy/kind/cluster.yaml maps to the ingress gateway.
+: "${GATEWAY:=http://localhost:30080}"
 
 need_kubectl
 # Whatever the current context and namespace are, the commands of a step go to namespace dev of the kind cluster.
@@ -37,10 +39,10 @@ title() {
 
 # run <<END: prints the commands, then runs them.
 run() {
-	local commands
+	local commands newline=$'\n'
 	commands=$(cat)
 	echo
-	bold "\$ ${commands//$'\n'/$'\n'  }"
+	bold "\$ ${commands//$newline/$newline  }"
 	eval "$commands" </dev/null
 }
 
@@ -61,6 +63,14 @@ beside() {
 need_hash() {
 	[[ $(kubectl get deployment/debug destinationrule/jarvis-consistent-hash -o jsonpath='{.items[*].spec.trafficPolicy.loadBalancer.consistentHash.httpHeaderName}' 2>/dev/null) == x-call-session-id ]] ||
 		die "the hash on x-call-session-id and the debug pod are not there" "apply them: scripts/walkthrough/01-apply"
+}
+
+# need_curl: for the steps that ask from this machine, with a curl that prints a header's value.
+need_curl() {
+	local version
+	need curl "https://curl.se/download.html"
+	version=$(curl --version | awk 'NR == 1 {print $2}')
+	! older "$version" 7.84.0 || die "curl is $version, expected 7.84.0 or later, which knows -w '%header{…}'"
 }
 
 # look WORDS: what to look at in what was just printed.
