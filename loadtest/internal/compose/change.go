@@ -160,13 +160,16 @@ func (f *fleet) freeze(ctx context.Context, p pod, frozen bool) error {
 	return nil
 }
 
-// thaw lets a pod go on, or all that are frozen.
+// thaw lets a pod go on, or all that are frozen. It fails with ErrPod for one that is not.
 func (f *fleet) thaw(ctx context.Context, name string) error {
 	pods := f.present()
 	if name != "" {
 		p, err := f.named(name)
 		if err != nil {
 			return err
+		}
+		if !f.watch.look(name).frozen {
+			return fmt.Errorf("%w: %s is not frozen", ErrPod, name)
 		}
 		pods = []pod{p}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/compose"
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
+	"github.com/smaran-v2/smaran/loadtest/internal/driver/drivertest"
 	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 )
@@ -55,6 +56,14 @@ func listed(t *testing.T, f driver.Fleet) string {
 		names = append(names, e.GetPod())
 	}
 	return strings.Join(names, " ")
+}
+
+func TestAProjectKeepsWhatADriverHasToKeep(t *testing.T) {
+	for _, part := range drivertest.Parts() {
+		t.Run(part.Name, func(t *testing.T) {
+			part.Run(t, drivertest.Case{Driver: newWorld(t).driver(), InPlace: true, Within: time.Minute})
+		})
+	}
 }
 
 func TestAFleetComesUpAndGoesDown(t *testing.T) {

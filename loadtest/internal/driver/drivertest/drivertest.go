@@ -21,6 +21,8 @@ type Case struct {
 	Driver driver.Driver
 	// Cannot are the kinds of event that this place refuses.
 	Cannot []scenario.Kind
+	// InPlace is set where a pod that was stopped or rolled out comes back as itself; elsewhere another one takes its place.
+	InPlace bool
 	// Within bounds each event.
 	Within time.Duration
 }
@@ -152,8 +154,7 @@ func stops(t *testing.T, b bench) {
 	}
 	after := names(b.now(t))
 	require.Contains(t, before, pod)
-	require.NotContains(t, after, pod)
-	require.Len(t, after, pods)
+	b.replaced(t, before, after, pod)
 }
 
 func rolls(t *testing.T, b bench) {
@@ -161,9 +162,18 @@ func rolls(t *testing.T, b bench) {
 	if _, done := b.do(t, "rollout"); !done {
 		return
 	}
-	after := names(b.now(t))
+	b.replaced(t, before, names(b.now(t)), before...)
+}
+
+// replaced wants as many pods as before, and those that ended to be back, or not.
+func (b bench) replaced(t *testing.T, before, after []string, ended ...string) {
+	t.Helper()
+	if b.InPlace {
+		require.Equal(t, before, after)
+		return
+	}
 	require.Len(t, after, pods)
-	for _, p := range before {
+	for _, p := range ended {
 		require.NotContains(t, after, p)
 	}
 }
