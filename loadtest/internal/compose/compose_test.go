@@ -153,6 +153,19 @@ func TestTheHistoryIsEnvoys(t *testing.T) {
 	require.True(t, h[1].GetWritten().AsTime().After(h[0].GetWritten().AsTime()))
 }
 
+// What Envoy was slow to say is known late, and the run has to allow for it.
+func TestASlowEnvoyWidensTheMargin(t *testing.T) {
+	const slow = 700 * time.Millisecond
+	w := newWorld(t)
+	f := up(t, w, spec)
+	require.Equal(t, compose.SettleMargin, status(t, f).GetSettleMargin().AsDuration())
+	w.setSlow(slow)
+	time.Sleep(slow) // past the answer that was under way
+	w.setSick("jarvis-2", true)
+	require.Eventually(t, func() bool { return listed(t, f) == "jarvis-1 jarvis-3" }, 5*time.Second, 5*time.Millisecond)
+	require.Greater(t, status(t, f).GetSettleMargin().AsDuration(), compose.SettleMargin+slow/2)
+}
+
 func TestTheSeedChoosesTheVictim(t *testing.T) {
 	victims := func(seed uint64) []string {
 		w := newWorld(t)

@@ -150,6 +150,7 @@ func (f *fleet) start(ctx context.Context) error {
 	if err := f.serving(ctx, f.present()...); err != nil {
 		return err
 	}
+	f.history.begin()
 	return f.describe(ctx)
 }
 

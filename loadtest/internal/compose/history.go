@@ -32,6 +32,8 @@ type history struct {
 	hosts    map[string]endpoints.Health
 	answers  uint64
 	versions []*fleetv1.Endpoints
+	// late is the longest time between two answers of which the second told of a change: so late a change may have been seen.
+	late time.Duration
 }
 
 // run asks until ctx ends. It fails where Envoy stays silent.
@@ -45,8 +47,9 @@ func (h *history) run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err == nil:
-			answered = h.clock.Now()
-			h.note(hosts, answered)
+			now := h.clock.Now()
+			h.note(hosts, answered, now)
+			answered = now
 		case h.clock.Since(answered) > maxSilence:
 			return fmt.Errorf("%w: no answer for %v: %w", ErrEnvoy, maxSilence, err)
 		}
@@ -58,8 +61,9 @@ func (h *history) run(ctx context.Context) error {
 	}
 }
 
-// note keeps what Envoy said, and makes a version of it if a pod entered or left the rotation, or began to drain.
-func (h *history) note(hosts map[string]endpoints.Health, at time.Time) {
+// note keeps what Envoy said, and makes a version of it if a pod entered or left the rotation, or began to drain. It had answered before
+// at the time since.
+func (h *history) note(hosts map[string]endpoints.Health, since, at time.Time) {
 	h.mu.Lock()
 	h.hosts = hosts
 	h.answers++
@@ -67,6 +71,7 @@ func (h *history) note(hosts map[string]endpoints.Health, at time.Time) {
 	if n := len(h.versions); n == 0 || !equal(h.versions[n-1], next) {
 		next.Version, next.Written = uint64(n+1), timestamppb.New(at)
 		h.versions = append(h.versions, next)
+		h.late = max(h.late, at.Sub(since))
 	}
 	h.mu.Unlock()
 	h.board.announce()
@@ -107,6 +112,20 @@ func (h *history) health(p pod) (health endpoints.Health, ok bool) {
 	defer h.mu.Unlock()
 	health, ok = h.hosts[p.address]
 	return health, ok
+}
+
+// begin has lateness count from here on: the fleet is ready.
+func (h *history) begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.late = 0
+}
+
+// lateness is how late a change may have been seen since begin.
+func (h *history) lateness() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return max(h.late, pollEvery)
 }
 
 // all are the versions so far.

@@ -14,7 +14,7 @@ import (
 
 // SettleMargin is how long after Envoy's change smaran may still see another fleet, or Envoy after smaran: both look up the pods' name
 // and check each pod in the same intervals (deploy/compose/envoy says so to Envoy), not at the same moments. The driver itself sees
-// Envoy's change one poll late.
+// Envoy's change one poll late, or later where Envoy was slow to answer: Status then says so much more.
 const SettleMargin = (dns.UnhealthyAfter+1)*dns.Interval + dns.CheckTimeout + pollEvery
 
 // Status implements driver.Fleet. The history is Envoy's own.
@@ -24,7 +24,7 @@ func (f *fleet) Status(context.Context) (*fleetv1.StatusResponse, error) {
 		Backend: backend, Policy: string(f.policy), RingSize: f.ringSize, SmaranUrl: "http://" + f.layout.smaran,
 		SessionMode:  string(sessionMode(f.spec)),
 		History:      f.history.all(),
-		SettleMargin: durationpb.New(SettleMargin),
+		SettleMargin: durationpb.New(SettleMargin - pollEvery + f.history.lateness()),
 		Processes: []*fleetv1.Process{
 			{Name: smaranService, Address: f.layout.smaran, Admin: f.layout.smaranAdmin, Kind: "go", Version: f.versions.smaran},
 			{Name: "mesh", Admin: f.layout.envoyAdmin, Kind: envoyService, Version: f.versions.envoy},

@@ -32,6 +32,7 @@ type world struct {
 
 	mu   sync.Mutex
 	sick map[string]bool // pods whose health check fails
+	slow time.Duration   // that Envoy takes to say which pods it has
 }
 
 // newWorld writes the file and serves until the test ends.
@@ -120,6 +121,10 @@ func (w *world) envoy(rw http.ResponseWriter, r *http.Request) {
 	case "/config_dump":
 		fmt.Fprintf(rw, `{"configs":[{"cluster":{"name":"jarvis",%s}}]}`, w.policy)
 	case "/clusters":
+		w.mu.Lock()
+		slow := w.slow
+		w.mu.Unlock()
+		time.Sleep(slow)
 		var hosts []string
 		for n := range podsOfFile {
 			if name := fmt.Sprintf("jarvis-%d", n+1); w.running(name) {
@@ -152,6 +157,12 @@ func (w *world) setSick(pod string, sick bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.sick[pod] = sick
+}
+
+func (w *world) setSlow(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.slow = d
 }
 
 // driver is one whose docker is this world's.

@@ -26,7 +26,7 @@ func (r *run) settings(m measurement) map[string]string {
 		"watchdog":         r.spec.Watchdog.String(),
 		"send_times":       "one a period of each call, moved by up to a quarter of the period",
 		"late_by":          lateBy.String(),
-		"settle_margin":    r.settleMargin().String(),
+		"settle_margin":    settleMarginOf(m.status).String(),
 		"media_lag_p99":    m.mediaLag.P99.String(),
 		"media_lag_max":    m.mediaLag.Max.String(),
 		SettingPods:        podAddresses(r.before),
@@ -39,9 +39,10 @@ func (r *run) settings(m measurement) map[string]string {
 	return out
 }
 
-// settleMargin is how long an endpoint change may take to reach every process.
-func (r *run) settleMargin() time.Duration {
-	if d := r.before.GetSettleMargin(); d != nil {
+// settleMarginOf is how long an endpoint change may take to reach every process, as a fleet says at the end of the run: it may know by
+// then that it was slow.
+func settleMarginOf(s *fleetv1.StatusResponse) time.Duration {
+	if d := s.GetSettleMargin(); d != nil {
 		return d.AsDuration()
 	}
 	return settleMargin
