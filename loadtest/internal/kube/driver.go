@@ -107,7 +107,7 @@ func (d *Driver) Up(ctx context.Context, s driver.Spec) (_ driver.Fleet, err err
 	}
 	defer func() {
 		if err != nil {
-			_ = f.Down(ctx) // it never fails
+			_ = f.Down(ctx) // nothing is frozen yet, which is all that could fail
 		}
 	}()
 	return f, f.start(ctx, objects)

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -219,6 +220,7 @@ func (f *fleet) thaw(ctx context.Context, name string) error {
 	if _, ok := f.frozen[name]; name != "" && !ok {
 		return fmt.Errorf("%w: %s is not frozen", ErrPod, name)
 	}
+	var errs []error
 	for pod, c := range f.frozen {
 		if name != "" && pod != name {
 			continue
@@ -231,11 +233,20 @@ func (f *fleet) thaw(ctx context.Context, name string) error {
 		if status := view.Container(p, jarvis); status == nil || status.ContainerID != c.ID {
 			continue
 		}
-		if err := f.driver.Signals.Signal(ctx, c, node.Continue); err != nil {
-			return err
-		}
+		errs = append(errs, f.driver.Signals.Signal(ctx, c, node.Continue))
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// thawAll waits for the event under way, and thaws all that are frozen.
+func (f *fleet) thawAll(ctx context.Context) error {
+	select {
+	case f.turn <- struct{}{}:
+		defer func() { <-f.turn }()
+		return f.thaw(ctx, "")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // setRedis returns once Redis is gone, or up and empty.

@@ -49,15 +49,17 @@ func (f *fleet) Died() <-chan struct{} { return f.died }
 // Err implements driver.Fleet.
 func (*fleet) Err() error { return nil }
 
-// Down implements driver.Fleet: it stops looking. The namespace stays as it is for the next run; Driver.Close puts back what was found.
-func (f *fleet) Down(context.Context) error {
+// Down implements driver.Fleet: it thaws what an interrupted run left frozen, and stops looking. Else the namespace stays as it is for the
+// next run; Driver.Close puts back what was found.
+func (f *fleet) Down(ctx context.Context) (err error) {
 	f.once.Do(func() {
+		err = f.thawAll(ctx)
 		if f.watch != nil {
 			f.watch.close()
 		}
 		f.view.Close()
 	})
-	return nil
+	return err
 }
 
 // quick is the grace, in seconds, of what is deleted between runs.
