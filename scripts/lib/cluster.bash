@@ -21,13 +21,14 @@ need_docker() {
 	docker info >/dev/null 2>&1 || die "the Docker engine does not answer" "start it, and see that this works: docker info"
 }
 
-need_kind() { need kind "go install sigs.k8s.io/kind@$KIND_VERSION"; }
+# How to get each; deploy/kind/versions.env has the versions.
+get_kind() { echo "go install sigs.k8s.io/kind@$KIND_VERSION, and put \$(go env GOPATH)/bin on PATH"; }
+get_kubectl() { echo "https://kubernetes.io/docs/tasks/tools"; }
+get_istioctl() { echo "curl -L https://istio.io/downloadIstio | ISTIO_VERSION=$ISTIO_VERSION sh -, and put istio-$ISTIO_VERSION/bin on PATH"; }
 
-need_kubectl() { need kubectl "https://kubernetes.io/docs/tasks/tools"; }
-
-need_istioctl() {
-	need istioctl "curl -L https://istio.io/downloadIstio | ISTIO_VERSION=$ISTIO_VERSION sh -, and put its bin/ on PATH"
-}
+need_kind() { need kind "$(get_kind)"; }
+need_kubectl() { need kubectl "$(get_kubectl)"; }
+need_istioctl() { need istioctl "$(get_istioctl)"; }
 
 # older A B: whether version A comes before B. A leading v does not count.
 older() {
