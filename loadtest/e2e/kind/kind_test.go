@@ -24,7 +24,7 @@ func TestEachBackendKeepsItsSessions(t *testing.T) {
 	backends := []string{
 		"redis-plain", "redis", "app-hash", "istio-hash", "istio-hash:maglev", "stateful-header", "stateful-cookie", "roundrobin",
 	}
-	for backend, r := range run(t, backends, 40*time.Second, "8s:kill") {
+	for backend, r := range run(t, backends, 28*time.Second, "6s:kill") {
 		kill := r.GetEvents()[0]
 		require.NotEmpty(t, kill.GetPod(), backend)
 		require.Positive(t, kill.GetCounts()[figures.Renegotiations], "%s: the killed pod's callers redial", backend)

@@ -130,7 +130,8 @@ func curl(t *testing.T, c *cluster.Client, sidecar bool) int32 {
 			RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: ptr.To(int64(1)),
 			Containers: []corev1.Container{{
 				Name: "curl", Image: "curlimages/curl:8.16.0",
-				Args: []string{"--silent", "--show-error", "--max-time", "10", "--retry", "3", "-H", "x-call-session-id: e2e", "http://smaran-v2/inference"},
+				Command: []string{"curl"},
+				Args:    []string{"--silent", "--show-error", "--max-time", "10", "--retry", "3", "-H", "x-call-session-id: e2e", "http://smaran-v2/inference"},
 			}},
 		},
 	}

@@ -293,11 +293,28 @@ func TestAnImpatientStartLeavesTheClusterToClose(t *testing.T) {
 func TestWhatIsNotAllowedIsNamed(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		forbidden := apierrors.NewForbidden(schema.GroupResource{Group: "networking.istio.io", Resource: "destinationrules"}, "", errors.New("no RBAC policy matched"))
-		b.cluster.Refuse("create", "destinationrules", forbidden)
+		b.cluster.Refuse("create", "destinationrules", func() error { return forbidden })
 		_, err := b.driver.Up(t.Context(), driver.Spec{Backend: "istio-hash", Pods: 1})
 		require.ErrorIs(t, err, driver.ErrStart)
 		require.ErrorIs(t, err, cluster.ErrForbidden)
 		require.ErrorContains(t, err, "destinationrules.networking.istio.io")
+	})
+}
+
+func TestAControllerThatIsQuickerIsNoFailure(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.deployed(t, "redis")
+		conflicts := 0
+		b.cluster.Refuse("update", "poddisruptionbudgets", func() error {
+			if conflicts++; conflicts > 2 {
+				return nil
+			}
+			return apierrors.NewConflict(schema.GroupResource{Group: "policy", Resource: "poddisruptionbudgets"}, "jarvis", errors.New("modified"))
+		})
+		f, err := b.driver.Up(t.Context(), driver.Spec{Backend: "istio-hash", Pods: 1})
+		require.NoError(t, err)
+		require.Greater(t, conflicts, 2)
+		require.NoError(t, f.Down(t.Context()))
 	})
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/util/retry"
 )
 
 // FieldManager owns the fields that this program changes.
@@ -22,28 +24,26 @@ func (c *Client) Read(ctx context.Context, o *unstructured.Unstructured) (*unstr
 	return live, explain("read "+Name(o), err)
 }
 
-// Put makes an object exactly what o says, whatever it was, and makes it where it is not there.
+// Put makes an object exactly what o says, whatever it was, and makes it where it is not there. Controllers may change it meanwhile.
 func (c *Client) Put(ctx context.Context, o *unstructured.Unstructured) error {
-	live, err := c.Read(ctx, o)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		in, err := c.in(ctx, o)
-		if err != nil {
-			return err
-		}
-		_, err = in.Create(ctx, o, metav1.CreateOptions{FieldManager: FieldManager})
-		return explain("make "+Name(o), err)
-	case err != nil:
-		return err
-	}
 	in, err := c.in(ctx, o)
 	if err != nil {
 		return err
 	}
-	o = o.DeepCopy()
-	o.SetResourceVersion(live.GetResourceVersion())
-	_, err = in.Update(ctx, o, metav1.UpdateOptions{FieldManager: FieldManager})
-	return explain("put back "+Name(o), err)
+	return explain("put "+Name(o), retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		live, err := in.Get(ctx, o.GetName(), metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			_, err = in.Create(ctx, o, metav1.CreateOptions{FieldManager: FieldManager})
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		next := o.DeepCopy()
+		next.SetResourceVersion(live.GetResourceVersion())
+		_, err = in.Update(ctx, next, metav1.UpdateOptions{FieldManager: FieldManager})
+		return err
+	}))
 }
 
 // Remove deletes an object and, in the background, what belongs to it. One that is gone already is no error.

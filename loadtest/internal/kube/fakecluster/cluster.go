@@ -110,9 +110,12 @@ func (c *Cluster) Client() *cluster.Client {
 	return &cluster.Client{Dynamic: c.client, Mapper: mapper{}}
 }
 
-// Refuse has the API server forbid a verb on a resource.
-func (c *Cluster) Refuse(verb, resource string, err error) {
-	c.client.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, err })
+// Refuse has the API server fail a verb on a resource with what why gives; nil lets the request pass.
+func (c *Cluster) Refuse(verb, resource string, why func() error) {
+	c.client.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) {
+		err := why()
+		return err != nil, nil, err
+	})
 }
 
 // Close ends what still goes on.

@@ -116,7 +116,9 @@ func TestAGeneratorThatSaysNothingIsGivenUp(t *testing.T) {
 
 func TestAJobThatMayNotBeMade(t *testing.T) {
 	inBubble(t, &port{}, func(t *testing.T, c *fakecluster.Cluster, s *stage.Stage) {
-		c.Refuse("create", "jobs", apierrors.NewForbidden(schema.GroupResource{Group: "batch", Resource: "jobs"}, "", errors.New("no RBAC policy matched")))
+		c.Refuse("create", "jobs", func() error {
+			return apierrors.NewForbidden(schema.GroupResource{Group: "batch", Resource: "jobs"}, "", errors.New("no RBAC policy matched"))
+		})
 		_, err := s.Start(t.Context(), time.Minute)
 		require.ErrorIs(t, err, stage.ErrJob)
 		require.ErrorIs(t, err, cluster.ErrForbidden)
