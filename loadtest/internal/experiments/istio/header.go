@@ -20,8 +20,9 @@ const (
 
 // fallback is what one routing does.
 type fallback struct {
-	// refused are requests without the header that were answered 400 with session_missing, and pods those that answered the others.
-	refused, asked, pods int
+	// refused are requests without the header that were answered 400 with session_missing, failed those that got
+	// another refusal or no answer, and pods are those that answered the others.
+	refused, failed, asked, pods int
 	// kept are sessions, with the header, all of whose requests reached one pod.
 	kept int
 }
@@ -88,6 +89,8 @@ func fallbackIn(bare, named []probe.Answer) fallback {
 			f.refused++
 		case a.OK():
 			pods[a.Pod] = true
+		default:
+			f.failed++
 		}
 	}
 	f.pods = len(pods)
@@ -95,19 +98,24 @@ func fallbackIn(bare, named []probe.Answer) fallback {
 }
 
 func judgeHeader(strict, lenient fallback) claims.Finding {
+	failures := ""
+	if lenient.failed > 0 {
+		failures = fmt.Sprintf(", %d failed", lenient.failed)
+	}
 	f := claims.Finding{
-		Measured: fmt.Sprintf("Istio's routes: strict, %d of %d requests without the header refused with session_missing, lenient, %d refused and the rest over %d of %d pods; with the header %d and %d of %d sessions stay at one pod",
-			strict.refused, strict.asked, lenient.refused, lenient.pods, headerPods, strict.kept, lenient.kept, headerSessions),
+		Measured: fmt.Sprintf("Istio's routes: strict, %d of %d requests without the header refused with session_missing, lenient, %d refused%s and the rest over %d of %d pods; with the header %d and %d of %d sessions stay at one pod",
+			strict.refused, strict.asked, lenient.refused, failures, lenient.pods, headerPods, strict.kept, lenient.kept, headerSessions),
 		Figures: map[string]float64{
-			"strict_refused": float64(strict.refused), "lenient_refused": float64(lenient.refused), "asked": float64(strict.asked),
+			"strict_refused": float64(strict.refused), "lenient_refused": float64(lenient.refused), "lenient_failed": float64(lenient.failed), "asked": float64(strict.asked),
 			"lenient_pods": float64(lenient.pods), "strict_kept": float64(strict.kept), "lenient_kept": float64(lenient.kept),
 		},
 	}
 	keeps := strict.kept == headerSessions && lenient.kept == headerSessions
+	spreads := lenient.pods > 1 && lenient.refused+lenient.failed == 0
 	switch {
-	case keeps && strict.refused == strict.asked && lenient.pods > 1:
+	case keeps && strict.refused == strict.asked && spreads:
 		f.Verdict = reportv1.Verdict_VERDICT_REPRODUCED
-	case keeps && lenient.pods > 1:
+	case keeps && spreads:
 		f.Verdict, f.Note = reportv1.Verdict_VERDICT_DEPENDS, "on which half: it spreads, but strict does not refuse all"
 	default:
 		f.Verdict = reportv1.Verdict_VERDICT_NOT_REPRODUCED

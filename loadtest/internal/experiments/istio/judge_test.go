@@ -92,6 +92,8 @@ func TestJudges(t *testing.T) {
 		{17, "as claimed", judgeHeader(fallback{refused: 9, asked: 9, kept: headerSessions}, fallback{asked: 9, pods: 3, kept: headerSessions}), reproduced},
 		{17, "strict lets some pass", judgeHeader(fallback{refused: 8, asked: 9, kept: headerSessions}, fallback{asked: 9, pods: 3, kept: headerSessions}), depends},
 		{17, "lenient does not spread", judgeHeader(fallback{refused: 9, asked: 9, kept: headerSessions}, fallback{asked: 9, pods: 1, kept: headerSessions}), notReproduced},
+		{17, "lenient refuses some", judgeHeader(fallback{refused: 9, asked: 9, kept: headerSessions}, fallback{refused: 1, asked: 9, pods: 3, kept: headerSessions}), notReproduced},
+		{17, "lenient fails some", judgeHeader(fallback{refused: 9, asked: 9, kept: headerSessions}, fallback{failed: 1, asked: 9, pods: 3, kept: headerSessions}), notReproduced},
 		{17, "the header keeps nothing", judgeHeader(fallback{refused: 9, asked: 9}, fallback{asked: 9, pods: 3}), notReproduced},
 
 		{18, "both halves", mutually(func(*mutual) {}), reproduced},
@@ -194,7 +196,7 @@ func TestFallbackCountsOnlyTheStorysRefusal(t *testing.T) {
 	refused := probe.Answer{Status: http.StatusBadRequest, Body: `{"code":"` + claims.CodeSessionMissing() + `"}`}
 	other := probe.Answer{Status: http.StatusBadRequest, Body: "bad request"}
 	f := fallbackIn([]probe.Answer{refused, other, answer("", "1", ""), answer("", "2", "")}, []probe.Answer{answer("a", "1", ""), answer("a", "1", ""), answer("b", "1", ""), answer("b", "2", "")})
-	require.Equal(t, fallback{refused: 1, asked: 4, pods: 2, kept: 1}, f)
+	require.Equal(t, fallback{refused: 1, failed: 1, asked: 4, pods: 2, kept: 1}, f)
 }
 
 func TestLabelledCountsCookiesAndPods(t *testing.T) {
