@@ -121,7 +121,7 @@ func (n *namespace) rotations(ctx context.Context, m *mutual) error {
 	var answers []probe.Answer
 	var asked error
 	asking.Go(func() {
-		// Each on a new connection of the client's; the sidecar's own to the pod last as long as it likes.
+		// Over connections that stay, as sidecars keep theirs: what is looked for is a renewal that ends them.
 		answers, asked = n.ask(ctx, shortLived, probe.Batch{URL: url(jarvisService, "/"), Lasting: watchTime, Every: 100 * time.Millisecond})
 	})
 	seen := map[string]map[string]bool{inside: {}, shortLived: {}}
