@@ -70,8 +70,8 @@ func (b *batch) run(ctx context.Context, specs []engine.Spec) ([]*reportv1.Resul
 	return out, errors.Join(failed...)
 }
 
-// newBatch makes real runs. The closer ends what they share.
-func (f *loadFlags) newBatch(ctx context.Context, a *app) (*batch, func(), error) {
+// newBatch makes real runs. The closer ends what they share, and fails where it could not leave things as they were found.
+func (f *loadFlags) newBatch(ctx context.Context, a *app) (*batch, func() error, error) {
 	if f.Driver == kubernetesDriver {
 		return f.newClusterBatch(ctx, a)
 	}
@@ -93,7 +93,7 @@ func (f *loadFlags) newBatch(ctx context.Context, a *app) (*batch, func(), error
 			}
 		},
 	}
-	return b, api.Close, nil
+	return b, func() error { api.Close(); return nil }, nil
 }
 
 // estimate is about how long runs take.

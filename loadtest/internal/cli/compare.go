@@ -64,7 +64,7 @@ func (c *compareCmd) specs() ([]engine.Spec, error) {
 }
 
 // Run makes the runs that are not there yet, and reports on all.
-func (c *compareCmd) Run(ctx context.Context, a *app) error {
+func (c *compareCmd) Run(ctx context.Context, a *app) (failed error) {
 	r, cells, err := c.open(ctx, a)
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func (c *compareCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		defer closeBatch()
+		defer func() { failed = errors.Join(failed, closeBatch()) }()
 		b.each, b.had = cells.save, had
 		var made []*reportv1.Result
 		made, runErr = b.run(ctx, missing)

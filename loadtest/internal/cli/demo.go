@@ -15,7 +15,7 @@ type demoCmd struct {
 }
 
 // Run runs each backend once, each on a fleet of its own.
-func (c *demoCmd) Run(ctx context.Context, a *app) error {
+func (c *demoCmd) Run(ctx context.Context, a *app) (failed error) {
 	backends := c.Backend
 	if len(backends) == 0 {
 		backends = allBackends()
@@ -27,7 +27,7 @@ func (c *demoCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	defer closeBatch()
+	defer func() { failed = errors.Join(failed, closeBatch()) }()
 	r, err := c.begin(ctx, a, "demo")
 	if err != nil {
 		return err

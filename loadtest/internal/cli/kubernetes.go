@@ -35,7 +35,7 @@ const defaultDeploy = "deploy"
 const restoreTime = 3 * time.Minute
 
 // newClusterBatch makes runs in a cluster. The closer puts back what was found there, whatever became of ctx.
-func (f *loadFlags) newClusterBatch(ctx context.Context, a *app) (*batch, func(), error) {
+func (f *loadFlags) newClusterBatch(ctx context.Context, a *app) (*batch, func() error, error) {
 	deploy := f.Deploy
 	if deploy == "" {
 		deploy = defaultDeploy
@@ -81,12 +81,10 @@ func (f *loadFlags) newClusterBatch(ctx context.Context, a *app) (*batch, func()
 		},
 	}
 	a.log.Info("connected", "cluster", c.REST.Host, "version", clusterVersion)
-	return b, func() {
+	return b, func() error {
 		restore, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreTime)
 		defer cancel()
-		if err := d.Close(restore); err != nil {
-			fmt.Fprintf(a.stderr, "%v\n", err) //nolint:errcheck // nobody else to tell
-		}
+		return d.Close(restore)
 	}, nil
 }
 

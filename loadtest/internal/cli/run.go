@@ -63,12 +63,12 @@ func (c *runCmd) scenario() scenario.Scenario {
 }
 
 // Run runs, judges and writes.
-func (c *runCmd) Run(ctx context.Context, a *app) error {
+func (c *runCmd) Run(ctx context.Context, a *app) (failed error) {
 	b, closeBatch, err := c.newBatch(ctx, a)
 	if err != nil {
 		return err
 	}
-	defer closeBatch()
+	defer func() { failed = errors.Join(failed, closeBatch()) }()
 	r, err := c.begin(ctx, a, "run")
 	if err != nil {
 		return err
