@@ -13,12 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/cli"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/overlay"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/view"
 	"github.com/smaran-v2/smaran/loadtest/internal/manifests"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
@@ -114,9 +116,33 @@ func deployed(t *testing.T, c *cluster.Client, name string, replicas int) {
 	t.Cleanup(func() { require.NoError(t, n.Restore(context.WithoutCancel(t.Context()), before, objects)) })
 	require.NoError(t, n.Switch(t.Context(), objects))
 	require.NoError(t, cluster.Deployments().Merge(t.Context(), c, kube.Namespace, "jarvis", map[string]any{"spec": map[string]any{"replicas": replicas}}, "scale"))
+	for _, name := range []string{"redis", "jarvis", "smaran-v2"} {
+		require.EventuallyWithT(t, func(collect *assertT) {
+			d, err := cluster.Deployments().Get(t.Context(), c, kube.Namespace, name)
+			require.NoError(collect, err)
+			require.Empty(collect, view.RolledOut(d))
+		}, 3*time.Minute, time.Second)
+	}
 }
 
-// curl asks smaran once, from a pod with or without a sidecar, and gives curl's exit code.
+// curlImage is the pinned one, as the walk-through's pod has it.
+func curlImage(t *testing.T) string {
+	t.Helper()
+	objects, err := manifests.RenderWith(deploy, "istio-hash", "debug")
+	require.NoError(t, err)
+	for _, o := range objects {
+		if o.GetKind() == "Deployment" && o.GetName() == "debug" {
+			containers, _, err := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "containers")
+			require.NoError(t, err)
+			return containers[0].(map[string]any)["image"].(string)
+		}
+	}
+	require.Fail(t, "the feature debug has no Deployment")
+	return ""
+}
+
+// curl asks smaran once, from a pod with or without a sidecar, and gives curl's exit code: 0 for an inference, not for an error that the
+// pod's own sidecar answered with.
 func curl(t *testing.T, c *cluster.Client, sidecar bool) int32 {
 	t.Helper()
 	name := map[bool]string{true: "e2e-inside", false: "e2e-outside"}[sidecar]
