@@ -39,7 +39,7 @@ const (
 	requestBurst = 100
 )
 
-// dialTime bounds one request that is not a stream or a watch.
+// answerTime bounds the first question, which finds out whether anybody is there.
 const answerTime = 30 * time.Second
 
 // Connect reads the kubeconfig (KUBECONFIG, or ~/.kube/config) for a context, and asks the API server for its version. It fails with
