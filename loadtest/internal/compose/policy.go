@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
+	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
@@ -26,9 +27,6 @@ func sessionMode(s driver.Spec) session.Policy {
 	return session.Strict
 }
 
-// defaultRing is Istio's, and package mesh's.
-const defaultRing = 1024
-
 // check fails with ErrEnvoy where Envoy does not balance as the policy says. It returns the size of its ring.
 func (b balancer) check(p mesh.Policy) (ringSize uint64, err error) {
 	if want := balancers()[p]; b.Policy != want {
@@ -36,7 +34,7 @@ func (b balancer) check(p mesh.Policy) (ringSize uint64, err error) {
 			ErrEnvoy, b.Policy, p, want)
 	}
 	if b.RingHash.Minimum == "" {
-		return defaultRing, nil
+		return affinity.DefaultMinRingSize, nil
 	}
 	return strconv.ParseUint(b.RingHash.Minimum.String(), 10, 64)
 }
