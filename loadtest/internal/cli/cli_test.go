@@ -86,6 +86,8 @@ func TestFlagsKnownFromElsewhereWork(t *testing.T) {
 	require.ErrorContains(t, err, "--calls 0")
 	_, err = try(t, "run", "--qps", "0")
 	require.ErrorContains(t, err, "--rate 0")
+	_, err = try(t, "compare", "--backends", "redis,none")
+	require.ErrorContains(t, err, "--backend none")
 }
 
 func TestAMissingFleetIsSaid(t *testing.T) {
