@@ -37,14 +37,15 @@ func signsOfLife() *http.HTTP2Config {
 // Serve answers what comes over conn, and returns when conn has ended, closed by the other side or because ctx is over. It closes conn,
 // and no handler runs any more when it returns: their contexts end with the connection.
 func Serve(ctx context.Context, conn net.Conn, handler http.Handler) error {
-	var handlers sync.WaitGroup
+	handlers := &gate{}
 	listener := newSingle(conn)
 	server := &http.Server{
 		Protocols: protocols(), HTTP2: signsOfLife(),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			handlers.Add(1)
-			defer handlers.Done()
-			handler.ServeHTTP(w, r)
+			if handlers.enter() {
+				defer handlers.inside.Done()
+				handler.ServeHTTP(w, r)
+			}
 		}),
 		ConnState: func(_ net.Conn, s http.ConnState) {
 			if s == http.StateClosed {
@@ -57,11 +58,35 @@ func Serve(ctx context.Context, conn net.Conn, handler http.Handler) error {
 	_ = server.Close()
 	<-listener.closed
 	_ = conn.Close()
-	handlers.Wait()
+	handlers.close()
 	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// gate counts who is inside, and lets nobody in once it is closed: a request may be on its way to its handler when the connection ends.
+type gate struct {
+	mu     sync.Mutex
+	closed bool
+	inside sync.WaitGroup
+}
+
+func (g *gate) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closed {
+		g.inside.Add(1)
+	}
+	return !g.closed
+}
+
+// close returns when nobody is inside any more.
+func (g *gate) close() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.inside.Wait()
 }
 
 // Client calls the server at the other end of a connection, whatever host its URLs name.
