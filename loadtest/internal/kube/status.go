@@ -34,7 +34,7 @@ func (f *fleet) Status(context.Context) (*fleetv1.StatusResponse, error) {
 	}
 	for _, p := range now.PodsOf(smaran) {
 		out.Processes = append(out.Processes,
-			&fleetv1.Process{Name: "smaran", Running: view.Ready(p), Kind: "go", Version: image(p, smaranContainer)},
+			&fleetv1.Process{Name: "smaran", Running: view.Ready(p), Kind: "go", Version: build(p, smaranContainer)},
 			&fleetv1.Process{Name: "mesh", Running: true, Kind: "istio", Version: tag(proxyImage(p)) + " (Envoy " + f.watch.version + ")"})
 		break
 	}
@@ -80,6 +80,22 @@ func image(p *corev1.Pod, container string) string {
 		}
 	}
 	return ""
+}
+
+// idDigits are as many of an image's ID as docker shows.
+const idDigits = 12
+
+// build is a container's image with its ID, for an image of ours: its tag says nothing of what it was built from.
+func build(p *corev1.Pod, container string) string {
+	c := view.Container(p, container)
+	if c == nil {
+		return image(p, container)
+	}
+	_, id, _ := strings.Cut(c.ImageID, "sha256:")
+	if len(id) < idDigits {
+		return image(p, container)
+	}
+	return image(p, container) + "@" + id[:idDigits]
 }
 
 // proxyImage is the sidecar's, which is an init container where it is a native one.

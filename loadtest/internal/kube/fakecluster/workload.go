@@ -210,7 +210,7 @@ func (c *Cluster) setReady(p *unstructured.Unstructured, restarted int64, ready 
 		"startTime":  time.Now().UTC().Format(time.RFC3339),
 		"conditions": []any{map[string]any{"type": "Ready", "status": status}},
 		"containerStatuses": []any{map[string]any{
-			"name": name, "ready": ready, "restartCount": restarted, "image": "fake", "imageID": "fake",
+			"name": name, "ready": ready, "restartCount": restarted, "image": "fake", "imageID": "docker.io/library/import@sha256:0123456789abcdef",
 			"containerID": fmt.Sprintf("containerd://%s-%d", p.GetName(), restarted),
 			"state":       map[string]any{"running": map[string]any{}},
 		}},
