@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/manifests"
-	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
 
 // skaffold is what the tests ask of skaffold.yaml.
@@ -56,18 +55,6 @@ func TestSkaffoldHasAProfileForEachOverlay(t *testing.T) {
 	}
 	require.ElementsMatch(t, overlays, profiles)
 	require.Equal(t, []string{"deploy/overlays/istio-hash"}, s.Manifests.Kustomize.Paths)
-}
-
-func TestEachBackendHasAnOverlay(t *testing.T) {
-	known := map[string]bool{}
-	for _, name := range backend.Names() {
-		known[string(name)] = true
-		require.FileExists(t, filepath.Join(deploy, "overlays", string(name), "kustomization.yaml"))
-	}
-	for _, p := range readSkaffold(t).Profiles {
-		// A policy of a backend, istio-hash:maglev, is the overlay istio-hash-maglev.
-		require.True(t, known[p.Name] || strings.HasPrefix(p.Name, string(backend.IstioHash)+"-"), "%s is no backend", p.Name)
-	}
 }
 
 func TestSkaffoldBuildsOurImagesAndPushesNone(t *testing.T) {
