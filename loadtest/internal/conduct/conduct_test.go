@@ -173,11 +173,21 @@ func TestAConductedRunIsARun(t *testing.T) {
 		require.NotZero(t, e.GetMovedSessions())
 		require.Equal(t, e.GetMovedSessions(), e.GetPredictedMoved())
 
-		require.Equal(t, "v-generator", r.GetSettings()[conduct.SettingGenerator])
+		require.Contains(t, r.GetSettings()[conduct.SettingGenerator], "v-generator, not v-conductor")
 		require.Contains(t, r.GetSettings()[conduct.SettingClockOffset], "ahead by 1h0m0s")
 		require.Equal(t, "12 sessions by the fleet", r.GetSettings()["seen"])
 		require.EqualValues(t, r.GetHistograms()["inference_ms"].GetCount(), b.histograms["inference_ms"].Count(), "in full, too")
 		require.Equal(t, []string{"starting the fleet", "starting the generator", "warming up", "measuring", "scale=10", "measuring"}, b.stages)
+	})
+}
+
+func TestAGeneratorOfTheSameBuildNeedsNoWord(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.conductor.Version = "v-generator"
+		r, err := b.conductor.Run(b.ctx, spec(t))
+		require.NoError(t, err)
+		require.NoError(t, <-b.stage.generated)
+		require.Equal(t, "v-generator", r.GetSettings()[conduct.SettingGenerator])
 	})
 }
 

@@ -111,6 +111,9 @@ func (c *Conductor) perform(ctx context.Context, s engine.Spec, fleet driver.Fle
 	if result == nil {
 		return nil, interruptedOr(ctx, err)
 	}
+	if v := result.GetSettings()[SettingGenerator]; v != c.Version {
+		result.Settings[SettingGenerator] = fmt.Sprintf("%s, not %s as who conducts it: load the images anew", v, c.Version)
+	}
 	if errors.Is(err, engine.ErrInterrupted) && ctx.Err() == nil { // nobody asked for it here
 		err = fmt.Errorf("%w: it was ended from outside", ErrGenerator)
 	}
