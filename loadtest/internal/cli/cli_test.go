@@ -53,6 +53,7 @@ func TestFlagErrorsSayWhatIsWanted(t *testing.T) {
 		"fleet of compose":   {[]string{"run", "--driver", "compose", "--fleet", "bin/fleet"}, "--fleet is for --driver local"},
 		"mesh of compose":    {[]string{"run", "--driver", "compose", "--mesh", "envoy"}, "--mesh is for --driver local"},
 		"context of local":   {[]string{"compare", "--context", "kind-smaran"}, "--context is for --driver kubernetes"},
+		"no context":         {[]string{"run", "--driver", "kubernetes"}, "--driver kubernetes needs --context"},
 		"redis of a cluster": {[]string{"run", "--driver", "kubernetes", "--redis", "real"}, "--redis is for --driver local"},
 		"project of local":   {[]string{"compare", "--project", "x"}, "--project is for --driver compose"},
 		"scenario":           {[]string{"compare", "--scenario", "meteor"}, "redis-outage"},

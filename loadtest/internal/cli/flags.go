@@ -50,7 +50,7 @@ type loadFlags struct {
 	ComposeFile string `help:"Compose: the file; default: docker-compose.yaml here or in a folder above." placeholder:"PATH" group:"compose"`
 	Project     string `help:"Compose: the project's name, which must not be running; default: the file's." placeholder:"NAME" group:"compose"`
 
-	Context string `help:"Kubernetes: the kubeconfig's context, such as kind-smaran; default: the current one." placeholder:"NAME" group:"kubernetes"`
+	Context string `help:"Kubernetes: the kubeconfig's context, such as kind-smaran." placeholder:"NAME" group:"kubernetes"`
 	Deploy  string `help:"Kubernetes: the folder with the manifests; default: deploy, seen from here." placeholder:"DIR" group:"kubernetes"`
 	Image   string `help:"Kubernetes: the generator's image; default: smaran-v2/loadtest:dev." placeholder:"NAME" group:"kubernetes"`
 
@@ -88,6 +88,9 @@ func (f *loadFlags) checkDriver() error {
 		if flag.value != "" && flag.driver != f.Driver {
 			return fmt.Errorf("%w: %s is for --driver %s; with --driver %s leave it out", errUsage, flag.name, flag.driver, f.Driver)
 		}
+	}
+	if f.Driver == kubernetesDriver && f.Context == "" {
+		return fmt.Errorf("%w: --driver kubernetes needs --context, such as kind-smaran: it changes what runs in the namespace dev there", errUsage)
 	}
 	return nil
 }

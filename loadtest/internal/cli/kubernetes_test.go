@@ -20,13 +20,13 @@ func TestAClusterThatIsNotThereIsNamed(t *testing.T) {
 	compare := func(args ...string) error {
 		return cli.Run(t.Context(), append([]string{"compare", "--driver", "kubernetes", "--out", t.TempDir()}, args...), &stdout, &stderr)
 	}
-	require.ErrorIs(t, compare("--deploy", filepath.Join(t.TempDir(), "nowhere")), os.ErrNotExist)
+	require.ErrorIs(t, compare("--context", "kind-nowhere", "--deploy", filepath.Join(t.TempDir(), "nowhere")), os.ErrNotExist)
 
 	err := compare("--deploy", deploy, "--context", "kind-nowhere")
 	require.ErrorIs(t, err, cluster.ErrConfig)
 	require.ErrorContains(t, err, "kubectl config get-contexts")
 
-	require.NoError(t, os.WriteFile(config, []byte(`{apiVersion: v1, kind: Config, current-context: here, users: [{name: me, user: {}}],
+	require.NoError(t, os.WriteFile(config, []byte(`{apiVersion: v1, kind: Config, users: [{name: me, user: {}}],
 clusters: [{name: here, cluster: {server: "http://127.0.0.1:1"}}], contexts: [{name: here, context: {cluster: here, user: me}}]}`), 0o600))
-	require.ErrorIs(t, compare("--deploy", deploy), cluster.ErrUnreachable)
+	require.ErrorIs(t, compare("--deploy", deploy, "--context", "here"), cluster.ErrUnreachable)
 }

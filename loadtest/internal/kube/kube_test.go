@@ -213,6 +213,19 @@ func TestWhatWasFoundIsPutBack(t *testing.T) {
 	})
 }
 
+func TestWhatIsNotOfTheProjectStopsIt(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.deployed(t, "redis")
+		redis := b.live(t, "v1", "Service", "redis")
+		redis.SetLabels(map[string]string{"app": "shop"})
+		require.NoError(t, b.cluster.Client().Put(t.Context(), redis))
+		_, err := b.driver.Up(t.Context(), driver.Spec{Backend: "istio-hash", Pods: 1})
+		require.ErrorIs(t, err, overlay.ErrForeign)
+		require.ErrorContains(t, err, "Service redis")
+		require.Nil(t, b.live(t, "v1", "Secret", "loadtest-found"), "nothing was begun")
+	})
+}
+
 func TestAnEmptyClusterIsEmptyAfterwards(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		f, err := b.driver.Up(t.Context(), driver.Spec{Backend: "istio-hash", Pods: 1})

@@ -19,6 +19,9 @@ import (
 // PartOf is the label that every object of the project has.
 const PartOf = "app.kubernetes.io/part-of=smaran"
 
+// ErrForeign is returned for an object that has the name of one of ours and is not: it is somebody's, and stays as it is.
+var ErrForeign = errors.New("the namespace is somebody else's")
+
 // routing are the kinds of object that decide where requests go. One that an overlay does not have would change what is measured, so
 // it is taken away for the time; other things in the namespace stay.
 func routing() []schema.GroupVersionKind {
@@ -108,6 +111,10 @@ func (n Namespace) look(ctx context.Context, objects []*unstructured.Unstructure
 		if err != nil {
 			return nil, err
 		}
+		if live.GetKind() != "Namespace" && !labelled(live) {
+			return nil, fmt.Errorf("%w: %s %s has no label %s; remove or rename it, or use a cluster in which namespace %s is free",
+				ErrForeign, live.GetKind(), live.GetName(), PartOf, n.Name)
+		}
 		found[id(live)] = live
 	}
 	for _, kind := range kindsOf(objects) {
@@ -124,6 +131,12 @@ func (n Namespace) look(ctx context.Context, objects []*unstructured.Unstructure
 		out = append(out, clean(found[key]))
 	}
 	return out, nil
+}
+
+// labelled says whether an object has the project's label.
+func labelled(o *unstructured.Unstructured) bool {
+	name, value, _ := strings.Cut(PartOf, "=")
+	return o.GetLabels()[name] == value
 }
 
 // namespacesFirst orders ids so that what others lie in is made before them.
