@@ -160,7 +160,7 @@ func TestASlowEnvoyWidensTheMargin(t *testing.T) {
 	f := up(t, w, spec)
 	require.Equal(t, compose.SettleMargin, status(t, f).GetSettleMargin().AsDuration())
 	w.setSlow(slow)
-	time.Sleep(slow) // past the answer that was under way
+	<-time.After(slow) // past the answer that was under way
 	w.setSick("jarvis-2", true)
 	require.Eventually(t, func() bool { return listed(t, f) == "jarvis-1 jarvis-3" }, 5*time.Second, 5*time.Millisecond)
 	require.Greater(t, status(t, f).GetSettleMargin().AsDuration(), compose.SettleMargin+slow/2)

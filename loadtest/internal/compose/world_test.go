@@ -124,7 +124,7 @@ func (w *world) envoy(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		slow := w.slow
 		w.mu.Unlock()
-		time.Sleep(slow)
+		<-time.After(slow)
 		var hosts []string
 		for n := range podsOfFile {
 			if name := fmt.Sprintf("jarvis-%d", n+1); w.running(name) {
