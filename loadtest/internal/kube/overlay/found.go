@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -32,10 +33,12 @@ const (
 	dataKey           = "found.json.gz"
 )
 
-// A holder that was not heard of for staleAfter is dead; one that lives says so every BeatEvery.
+// A holder that lives says so every BeatEvery. One that was not heard of for staleAfter is dead, but its timestamps are of its own
+// clock, which may be far from ours: it has to be silent for leastWatch while it is watched.
 const (
 	BeatEvery  = 10 * time.Second
 	staleAfter = 45 * time.Second
+	leastWatch = 3 * BeatEvery / 2
 )
 
 // Found is what a namespace was before it was changed.
@@ -129,23 +132,45 @@ func (n Namespace) inherit(ctx context.Context, kept *corev1.Secret, by string) 
 	}
 	now := n.Clock.Now().UTC().Format(time.RFC3339)
 	annotations := map[string]string{annotationBy: by, annotationStarted: now, annotationBeat: now}
-	return f, who, cluster.Secrets().Merge(ctx, n.Cluster, n.Name, secretName, map[string]any{"metadata": map[string]any{"annotations": annotations}})
+	// Of two that outwaited it, one takes over: the version that was watched is the condition.
+	err = cluster.Secrets().Merge(ctx, n.Cluster, n.Name, secretName,
+		map[string]any{"metadata": map[string]any{"annotations": annotations, "resourceVersion": kept.ResourceVersion}})
+	if err != nil {
+		return Found{}, nil, lostRace(err)
+	}
+	return f, who, nil
 }
 
-// outwait returns when the holder of a Secret has not been heard of for staleAfter. It fails with ErrBusy as soon as it is.
+// lostRace makes ErrBusy of what the cluster answers to the slower of two programs.
+func lostRace(err error) error {
+	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
+		return fmt.Errorf("%w: it began just now; try again when it is over: %w", ErrBusy, err)
+	}
+	return err
+}
+
+// patience is how long the holder of a Secret has to be silent while it is watched: a timestamp that is old shortens it to leastWatch,
+// one that is of the future does not make it longer than staleAfter.
+func (n Namespace) patience(kept *corev1.Secret) time.Duration {
+	heard, err := time.Parse(time.RFC3339, kept.Annotations[annotationBeat])
+	if err != nil {
+		return leastWatch // no program's timestamp
+	}
+	return min(max(staleAfter-n.Clock.Since(heard), leastWatch), staleAfter)
+}
+
+// outwait returns when the holder of a Secret has been silent for its patience, by this program's clock. It fails with ErrBusy as soon
+// as the holder is heard of.
 func (n Namespace) outwait(ctx context.Context, kept *corev1.Secret, who *Earlier) error {
 	last := kept.Annotations[annotationBeat]
-	heard, err := time.Parse(time.RFC3339, last)
-	if err != nil {
-		return nil // it never was
+	start, patience := n.Clock.Now(), n.patience(kept)
+	if n.Say != nil {
+		n.Say(fmt.Sprintf("seeing whether the load test of %s still runs (%v)", who.By, patience.Round(time.Second)))
 	}
-	for told := false; ; told = true {
-		left := staleAfter - n.Clock.Since(heard)
+	for {
+		left := patience - n.Clock.Since(start)
 		if left <= 0 {
 			return nil
-		}
-		if !told && n.Say != nil {
-			n.Say(fmt.Sprintf("seeing whether the load test of %s still runs (up to %v)", who.By, left.Round(time.Second)))
 		}
 		timer := n.Clock.NewTimer(min(left, askAgain))
 		select {
@@ -170,13 +195,13 @@ func (n Namespace) keep(ctx context.Context, f Found, by string) error {
 		return err
 	}
 	at := n.Clock.Now().UTC().Format(time.RFC3339)
-	return cluster.Secrets().Create(ctx, n.Cluster, n.Name, &corev1.Secret{
+	return lostRace(cluster.Secrets().Create(ctx, n.Cluster, n.Name, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: secretName, Namespace: n.Name,
 			Annotations: map[string]string{annotationBy: by, annotationStarted: at, annotationBeat: at},
 		},
 		Data: map[string][]byte{dataKey: raw},
-	})
+	}))
 }
 
 // Beat says that this program lives.
