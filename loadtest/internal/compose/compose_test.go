@@ -312,7 +312,7 @@ func TestTheSpecBecomesVariables(t *testing.T) {
 			mode = "lenient"
 		}
 		for name, value := range map[string]string{
-			"SMARAN_BACKEND": want[0], "SMARAN_MESH_POLICY": want[1], "SMARAN_SEED": "9", "SMARAN_SESSION_MODE": mode, "JARVIS_DRAIN_TIMEOUT": "5s",
+			"SMARAN_BACKEND": want[0], "SMARAN_MESH_POLICY": want[1], "SMARAN_SEED": "9", "SMARAN_SESSION_MODE": mode, "JARVIS_DRAIN_TIMEOUT": driver.DrainTimeout.String(),
 		} {
 			require.Contains(t, got, fmt.Sprintf("%s=%s", name, value), backend)
 		}

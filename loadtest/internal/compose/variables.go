@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
 	"github.com/smaran-v2/smaran/services/smaran/token"
@@ -27,9 +26,6 @@ const (
 	varSubnet          = "SUBNET"
 )
 
-// drain is how long a pod may take to end its calls, as in bin/fleet, so that the two compare.
-const drain = 5 * time.Second
-
 // variables are what the spec asks of the file. The key seals tokens for as long as the fleet lives, also where smaran is killed.
 func variables(s driver.Spec) []string {
 	name, _ := driver.SplitBackend(s.Backend)
@@ -40,7 +36,7 @@ func variables(s driver.Spec) []string {
 		varSessionMode + "=" + string(sessionMode(s)),
 		varSeed + "=" + strconv.FormatUint(s.Seed, 10),
 		varTokenKeys + "=" + key.ID + ":" + base64.StdEncoding.EncodeToString(key.Secret),
-		varDrain + "=" + drain.String(),
+		varDrain + "=" + driver.DrainTimeout.String(),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
@@ -21,6 +22,9 @@ type Spec struct {
 	// Lenient fleets accept requests without a session header.
 	Lenient bool
 }
+
+// DrainTimeout is how long a jarvis pod that was told to end may take to end its calls. Every driver sets it, so that their runs compare.
+const DrainTimeout = 5 * time.Second
 
 // SplitBackend takes name:policy apart; policy is empty where the backend's default applies.
 func SplitBackend(backend string) (name, policy string) {

@@ -58,6 +58,7 @@ func (l *Local) args(s Spec) []string {
 	args := []string{
 		"up", "--json", "--pods", strconv.Itoa(s.Pods), "--backend", backend, "--seed", strconv.FormatUint(s.Seed, 10),
 		"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--dir", l.Dir, "--log-level", "warn",
+		"--grace", DrainTimeout.String(),
 	}
 	for flag, value := range map[string]string{"--policy": policy, "--mesh": s.Mesh, "--redis": s.Redis} {
 		if value != "" {

@@ -170,6 +170,7 @@ func TestTheSpecBecomesTheCommandLine(t *testing.T) {
 		var args []string
 		require.NoError(t, json.Unmarshal([]byte(commandLine(t, c.spec)), &args), name)
 		require.Contains(t, strings.Join(args, " "), c.want)
+		require.Contains(t, strings.Join(args, " "), "--grace "+driver.DrainTimeout.String(), name)
 		for _, flag := range c.not {
 			require.NotContains(t, args, flag, name)
 		}

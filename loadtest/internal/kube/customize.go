@@ -11,8 +11,8 @@ import (
 	"github.com/smaran-v2/smaran/services/session"
 )
 
-// customize makes of an overlay what a run needs: its pods, its session mode, and a seed for smaran. The simulated model has none: pods
-// of one template would all draw the same.
+// customize makes of an overlay what a run needs: its pods, its session mode, how long a drain may take, and a seed for smaran. The
+// simulated model has no seed: pods of one template would all draw the same.
 func customize(objects []*unstructured.Unstructured, s driver.Spec) error {
 	mode := session.Strict
 	if s.Lenient {
@@ -26,6 +26,9 @@ func customize(objects []*unstructured.Unstructured, s driver.Spec) error {
 		return fmt.Errorf("%w: %w", ErrOverlay, err)
 	}
 	if err := setVariable(d, jarvis, jarvisMode, string(mode)); err != nil {
+		return err
+	}
+	if err := setVariable(d, jarvis, jarvisDrain, driver.DrainTimeout.String()); err != nil {
 		return err
 	}
 	d, err = deployment(objects, smaran)

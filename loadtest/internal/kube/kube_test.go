@@ -169,6 +169,22 @@ func TestALenientFleetLetsRequestsWithoutASessionPass(t *testing.T) {
 	})
 }
 
+func TestADrainTakesAsLongAsInOtherDrivers(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		f, err := b.driver.Up(t.Context(), driver.Spec{Backend: "istio-hash", Pods: 1})
+		require.NoError(t, err)
+		d, err := cluster.Deployments().Get(t.Context(), b.cluster.Client(), kube.Namespace, "jarvis")
+		require.NoError(t, err)
+		require.NoError(t, f.Down(t.Context()))
+		set := map[string]string{}
+		for _, e := range d.Spec.Template.Spec.Containers[0].Env {
+			require.NotContains(t, set, e.Name, "the overlay's own is replaced")
+			set[e.Name] = e.Value
+		}
+		require.Equal(t, driver.DrainTimeout.String(), set["JARVIS_DRAIN_TIMEOUT"])
+	})
+}
+
 // deployed puts a user's own deployment of an overlay into the namespace.
 func (b *bench) deployed(t *testing.T, name string) {
 	t.Helper()

@@ -39,6 +39,7 @@ const (
 	smaranMode   = "SMARAN_SESSION_MODE"
 	smaranSeed   = "SMARAN_SEED"
 	jarvisMode   = "JARVIS_SESSION_MODE"
+	jarvisDrain  = "JARVIS_DRAIN_TIMEOUT"
 )
 
 // routes is the name of the route configuration of the sidecars for port 80.
