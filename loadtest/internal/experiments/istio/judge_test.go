@@ -55,7 +55,7 @@ func alone(p protocol, ms float64) protocol {
 func TestJudges(t *testing.T) {
 	without, again := speaks(16, 0, true, 5, 5, 5), speaks(16, 0, true, 5, 5.2, 5)
 	mutually := func(change func(*mutual)) claims.Finding {
-		m := mutual{plainPermissive: 1, meshed: 1, refusal: "connection reset by peer", short: 4, usual: 1, asked: 700}
+		m := mutual{plainPermissive: 1, meshed: 1, refusal: "connection reset by peer", short: 4, usual: 1, asked: 700, handshakes: 700, full: 4}
 		change(&m)
 		return judgeStrict(m)
 	}
@@ -100,6 +100,8 @@ func TestJudges(t *testing.T) {
 		{18, "plain clients are served", mutually(func(m *mutual) { m.plainStrict = 0.1 }), depends},
 		{18, "no rotation", mutually(func(m *mutual) { m.short = 1 }), depends},
 		{18, "requests fail at a rotation", mutually(func(m *mutual) { m.failed = 1 }), depends},
+		{18, "connections that outlive certificates", mutually(func(m *mutual) { m.handshakes, m.full = 1, 1 }), notHere},
+		{18, "only resumed sessions", mutually(func(m *mutual) { m.full = 1 }), notHere},
 		{18, "neither", mutually(func(m *mutual) { m.plainStrict, m.short = 1, 1 }), notReproduced},
 		{18, "refused without STRICT too", mutually(func(m *mutual) { m.plainPermissive = 0 }), notHere},
 

@@ -23,6 +23,8 @@ const (
 	lifetime       = "1m0s"
 	watchTime      = 75 * time.Second
 	serialEvery    = 2 * time.Second
+	// connects are requests that show whether each makes a connection of its own.
+	connects = 5
 )
 
 // mutual is what was found.
@@ -35,15 +37,21 @@ type mutual struct {
 	short, usual int
 	// requests of the short-lived client over its renewals, and those that failed.
 	asked, failed int
+	// handshakes that its sidecar made for them; full are those that showed certificates, where the others resumed a TLS session.
+	handshakes, full int
 }
 
 // strict is claim 18.
 func strict(ctx context.Context, n *namespace) (claims.Finding, error) {
-	short := map[string]any{"proxyMetadata": map[string]any{"SECRET_TTL": lifetime}} // pilot-agent's
+	short := published()
+	short["proxyMetadata"] = map[string]any{"SECRET_TTL": lifetime} // pilot-agent's
 	if err := n.deploy(ctx, probes{name: inside}, probes{name: outside, bare: true}, probes{name: shortLived, proxy: short}, probes{name: jarvis}); err != nil {
 		return claims.Finding{}, err
 	}
 	if err := n.tell(ctx, "istio-hash", nil, "Service "+jarvisService, "PeerAuthentication default"); err != nil {
+		return claims.Finding{}, err
+	}
+	if err := n.apply(ctx, connectionEach(jarvisService)); err != nil {
 		return claims.Finding{}, err
 	}
 	for _, client := range []string{inside, shortLived} {
@@ -51,8 +59,22 @@ func strict(ctx context.Context, n *namespace) (claims.Finding, error) {
 			return claims.Finding{}, err
 		}
 	}
+	err := n.until(ctx, "every request to make a connection", func(ctx context.Context) (bool, error) {
+		before, err := n.statistics(ctx, shortLived, jarvisService)
+		if err != nil {
+			return false, err
+		}
+		if _, err := n.ask(ctx, shortLived, probe.Batch{URL: url(jarvisService, "/"), Requests: connects}); err != nil {
+			return false, err
+		}
+		after, err := n.statistics(ctx, shortLived, jarvisService)
+		return after[countConnections]-before[countConnections] >= connects, err
+	})
+	if err != nil {
+		return claims.Finding{}, err
+	}
 	var m mutual
-	err := n.until(ctx, "STRICT to take effect", func(ctx context.Context) (bool, error) {
+	err = n.until(ctx, "STRICT to take effect", func(ctx context.Context) (bool, error) {
 		answered, _, err := n.share(ctx, outside)
 		return answered == 0, err
 	})
@@ -78,6 +100,26 @@ func strict(ctx context.Context, n *namespace) (claims.Finding, error) {
 		return claims.Finding{}, err
 	}
 	return judgeStrict(m), nil
+}
+
+// Envoy's counters of a cluster, by their last name.
+const (
+	countConnections = "upstream_cx_total"
+	countHandshakes  = "handshake"      // ssl.
+	countResumed     = "session_reused" // ssl.
+)
+
+// connectionEach is a DestinationRule under which each request to a Service makes a connection, and so a handshake: over one that stays,
+// a sidecar would go on with the certificates of its begin.
+func connectionEach(service string) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
+		"metadata": map[string]any{"name": "connection-each", "labels": map[string]any{partOfLabel: partOf}},
+		"spec": map[string]any{
+			"host":          service,
+			"trafficPolicy": map[string]any{"connectionPool": map[string]any{"http": map[string]any{"maxRequestsPerConnection": int64(1)}}},
+		},
+	}}
 }
 
 func (n *namespace) permissive(ctx context.Context) error {
@@ -117,11 +159,14 @@ func (n *namespace) share(ctx context.Context, client string) (float64, string, 
 func (n *namespace) rotations(ctx context.Context, m *mutual) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	before, err := n.statistics(ctx, shortLived, jarvisService)
+	if err != nil {
+		return err
+	}
 	var asking sync.WaitGroup
 	var answers []probe.Answer
 	var asked error
 	asking.Go(func() {
-		// Over connections that stay, as sidecars keep theirs: what is looked for is a renewal that ends them.
 		answers, asked = n.ask(ctx, shortLived, probe.Batch{URL: url(jarvisService, "/"), Lasting: watchTime, Every: 100 * time.Millisecond})
 	})
 	seen := map[string]map[string]bool{inside: {}, shortLived: {}}
@@ -149,7 +194,16 @@ func (n *namespace) rotations(ctx context.Context, m *mutual) error {
 			m.failed++
 		}
 	}
-	return asked
+	if asked != nil {
+		return asked
+	}
+	after, err := n.statistics(ctx, shortLived, jarvisService)
+	if err != nil {
+		return err
+	}
+	made, resumed := after[countHandshakes]-before[countHandshakes], after[countResumed]-before[countResumed]
+	m.handshakes, m.full = int(made), int(made-resumed)
+	return nil
 }
 
 // serial is the serial number of the certificate that a client's sidecar presents.
@@ -178,20 +232,26 @@ func (n *namespace) serial(ctx context.Context, client string) (string, error) {
 
 func judgeStrict(m mutual) claims.Finding {
 	f := claims.Finding{
-		Measured: fmt.Sprintf("of %d requests each: without a sidecar %s answered under STRICT (%s) and %s under PERMISSIVE, with one %s under STRICT; certificates of %s: %d serial numbers in %.0f s, %d of %d requests failed meanwhile; of a day: %d",
+		Measured: fmt.Sprintf("of %d requests each: without a sidecar %s answered under STRICT (%s) and %s under PERMISSIVE, with one %s under STRICT; certificates of %s: %d serial numbers in %.0f s, %d of %d requests failed meanwhile, over %d mTLS handshakes, %d of them with certificates and the others resumed; of a day: %d",
 			strictRequests, percent(m.plainStrict), m.refusal, percent(m.plainPermissive), percent(m.meshed),
-			lifetime, m.short, watchTime.Seconds(), m.failed, m.asked, m.usual),
+			lifetime, m.short, watchTime.Seconds(), m.failed, m.asked, m.handshakes, m.full, m.usual),
 		Figures: map[string]float64{
 			"plain_strict": m.plainStrict, "plain_permissive": m.plainPermissive, "meshed_strict": m.meshed,
 			"serials_short": float64(m.short), "serials_usual": float64(m.usual), "failed": float64(m.failed), "asked": float64(m.asked),
+			"handshakes": float64(m.handshakes), "full_handshakes": float64(m.full),
 		},
 	}
 	refused := m.plainStrict == 0 && m.meshed == 1
-	rotated := m.short >= 3 && m.asked > 0 && m.failed == 0
+	// The first certificate may have been shown before the watch began.
+	shown := m.handshakes >= m.asked && m.full >= m.short-1
+	rotated := m.short >= 3 && m.asked > 0 && m.failed == 0 && shown
 	switch {
 	case m.plainPermissive < 1:
 		f.Verdict = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE
 		f.Note = "PERMISSIVE refuses it too, so something else than STRICT is in the way"
+	case m.short >= 3 && !shown:
+		f.Verdict = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE
+		f.Note = "too few handshakes to say that renewed certificates were accepted"
 	case refused && rotated:
 		f.Verdict = reportv1.Verdict_VERDICT_REPRODUCED
 		f.Note = "renewed at half their life without a restart"
