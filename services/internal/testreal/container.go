@@ -32,8 +32,8 @@ type inContainer struct {
 	onHost bool
 }
 
-// startContainer runs the program in a container until the test ends. Without a Docker engine that can do so it
-// skips the test, or fails it under CI=true. Output is shown if the test fails.
+// startContainer runs the program in a container until the test ends. Where no Docker engine answers, or it has no such image and can't
+// fetch it, it skips the test, or fails it under CI=true; whatever else goes wrong fails the test. Output is shown if the test fails.
 func startContainer(t testing.TB, c inContainer) (*process, *testcontainers.DockerContainer) {
 	t.Helper()
 	image := pinned(t, c.image)
@@ -44,6 +44,16 @@ func startContainer(t testing.TB, c inContainer) (*process, *testcontainers.Dock
 	logger := testcontainers.WithLogger(log.TestLogger(t))
 	engine, err := testcontainers.NewDockerProvider(testcontainers.Generic2DockerOptions(logger)...)
 	if err != nil {
+		absent(err)
+	}
+	t.Cleanup(func() {
+		if err := engine.Close(); err != nil {
+			t.Errorf("close the connection to the engine: %v", err)
+		}
+	})
+	starting, cancel := context.WithTimeout(t.Context(), runTimeout)
+	t.Cleanup(cancel)
+	if err := available(starting, engine, image); err != nil {
 		absent(err)
 	}
 	options := []testcontainers.ContainerCustomizer{logger, testcontainers.WithCmd(c.args...)}
@@ -62,13 +72,11 @@ func startContainer(t testing.TB, c inContainer) (*process, *testcontainers.Dock
 				host.Binds = []string{os.TempDir() + ":" + os.TempDir()}
 			}))
 	}
-	starting, cancel := context.WithTimeout(t.Context(), runTimeout)
-	t.Cleanup(cancel)
 	running, err := testcontainers.Run(starting, image, options...)
 	if err != nil {
 		// What was created before it went wrong is there to be removed.
 		_ = testcontainers.TerminateContainer(running)
-		absent(err)
+		t.Fatalf("run %s in a container of %s: %v", c.program, image, err)
 	}
 	state, err := running.State(t.Context())
 	if err != nil {
@@ -97,11 +105,29 @@ func startContainer(t testing.TB, c inContainer) (*process, *testcontainers.Dock
 		}
 		stop()
 		<-p.exited
-		if err := engine.Close(); err != nil {
-			t.Errorf("close the connection to the engine: %v", err)
-		}
 	})
 	return p, running
+}
+
+// available fails where the engine does not answer, or what a container of the image takes is not there and can't be fetched: the image,
+// and that of the container which removes it should the test be killed.
+func available(ctx context.Context, engine *testcontainers.DockerProvider, image string) error {
+	if err := engine.Health(ctx); err != nil {
+		return err
+	}
+	images := []string{image}
+	if !engine.Config().Config.RyukDisabled {
+		images = append(images, testcontainers.ReaperDefaultImage)
+	}
+	for _, i := range images {
+		if _, err := engine.Client().ImageInspect(ctx, i); err == nil {
+			continue
+		}
+		if err := engine.PullImage(ctx, i); err != nil {
+			return fmt.Errorf("fetch %s: %w", i, err)
+		}
+	}
+	return nil
 }
 
 // logs reads what a container wrote when it is asked for.

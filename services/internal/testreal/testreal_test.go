@@ -73,35 +73,70 @@ func TestWrongVariableFailsInsteadOfSkipping(t *testing.T) {
 	require.NotEmpty(t, s.fatal)
 }
 
-// TestStartsRedis is what a child runs for TestNeitherProgramNorEngine, with the environment that it was given.
+// TestStartsRedis is what children run, with the environment that they were given: see startsRedis.
 func TestStartsRedis(t *testing.T) { testreal.StartRedis(t) }
 
 func TestNeitherProgramNorEngine(t *testing.T) {
 	// An engine that answers, and has nothing: without any, testcontainers would look for one elsewhere on this machine.
+	engine := engineWith(t, func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, `{"message":"no such image"}`, http.StatusNotFound)
+	})
+	for ci, verdict := range map[string]string{"": "--- SKIP", "true": "--- FAIL"} {
+		out, err := startsRedis(t, engine, ci)
+		require.Equal(t, ci == "true", err != nil, out)
+		require.Contains(t, out, verdict)
+		require.Contains(t, out, "SKIP-REASON: no redis-server on PATH and no Docker engine to run redis:")
+		require.Contains(t, out, "install Redis, for example apt-get install redis-server, or set REDIS_SERVER_BIN, or start Docker")
+		require.Contains(t, out, "no such image")
+	}
+}
+
+func TestAContainerThatCanNotStartFails(t *testing.T) {
+	engine := engineWith(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.Contains(r.URL.Path, "/images/"):
+			_, _ = io.WriteString(w, `{"Id":"sha256:1"}`)
+		case strings.HasSuffix(r.URL.Path, "/containers/create"):
+			http.Error(w, `{"message":"no such option"}`, http.StatusBadRequest)
+		case r.Method == http.MethodPost: // a network
+			_, _ = io.WriteString(w, `{"Id":"1"}`)
+		default:
+			_, _ = io.WriteString(w, "[]")
+		}
+	})
+	out, err := startsRedis(t, engine, "")
+	require.Error(t, err)
+	require.Contains(t, out, "--- FAIL")
+	require.NotContains(t, out, "SKIP-REASON")
+	require.Contains(t, out, "no such option")
+}
+
+// engineWith is the address of an engine that answers, and leaves the rest to more.
+func engineWith(t *testing.T, more http.HandlerFunc) string {
+	t.Helper()
 	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		switch {
 		case strings.HasSuffix(r.URL.Path, "/info"):
 			_, _ = io.WriteString(w, "{}")
 		case !strings.HasSuffix(r.URL.Path, "/_ping"):
-			http.Error(w, `{"message":"no such image"}`, http.StatusNotFound)
+			more(w, r)
 		}
 	}))
-	defer engine.Close()
+	t.Cleanup(engine.Close)
+	return engine.Listener.Addr().String()
+}
+
+// startsRedis is what TestStartsRedis says in a process of its own, as testcontainers remembers the engine that it found.
+func startsRedis(t *testing.T, engine, ci string) (string, error) {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	for ci, verdict := range map[string]string{"": "--- SKIP", "true": "--- FAIL"} {
-		// A process of its own, as testcontainers remembers the engine that it found.
-		child := exec.CommandContext(t.Context(), self, "-test.run=^TestStartsRedis$", "-test.v")
-		child.Env = []string{"PATH=" + t.TempDir(), "HOME=" + t.TempDir(), "CI=" + ci,
-			"DOCKER_HOST=tcp://" + engine.Listener.Addr().String(), "TESTCONTAINERS_RYUK_DISABLED=true"}
-		out, err := child.CombinedOutput()
-		require.Equal(t, ci == "true", err != nil, "%s", out)
-		require.Contains(t, string(out), verdict)
-		require.Contains(t, string(out), "SKIP-REASON: no redis-server on PATH and no Docker engine to run redis:")
-		require.Contains(t, string(out), "install Redis, for example apt-get install redis-server, or set REDIS_SERVER_BIN, or start Docker")
-		require.Contains(t, string(out), "no such image")
-	}
+	child := exec.CommandContext(t.Context(), self, "-test.run=^TestStartsRedis$", "-test.v")
+	child.Env = []string{"PATH=" + t.TempDir(), "HOME=" + t.TempDir(), "CI=" + ci,
+		"DOCKER_HOST=tcp://" + engine, "TESTCONTAINERS_RYUK_DISABLED=true"}
+	out, err := child.CombinedOutput()
+	return string(out), err
 }
 
 func TestVariableWins(t *testing.T) {
