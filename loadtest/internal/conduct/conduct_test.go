@@ -264,9 +264,26 @@ func TestAFleetThatDiesEndsTheRun(t *testing.T) {
 		timer := time.AfterFunc(8*time.Second, func() { b.fleet.Die(errors.New("the cluster is gone")) })
 		defer timer.Stop()
 		r, err := b.conductor.Run(b.ctx, spec(t))
-		require.ErrorIs(t, err, conduct.ErrGenerator)
+		require.NoError(t, err, "the generator did nothing wrong, and nobody ended it")
+		require.NoError(t, <-b.stage.generated)
 		require.False(t, r.GetValid())
-		require.Contains(t, r.GetInvalidReasons(), "the cluster is gone")
+		require.Equal(t, "the cluster is gone", r.GetInvalidReasons()[0])
+	})
+}
+
+func TestAFleetThatDiesWithTheConnectionIsTheCause(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		gone := errors.New("the cluster is gone")
+		timer := time.AfterFunc(8*time.Second, func() {
+			b.fleet.Die(gone)
+			_ = b.stage.conn.Close()
+		})
+		defer timer.Stop()
+		r, err := b.conductor.Run(b.ctx, spec(t))
+		require.Nil(t, r)
+		require.ErrorIs(t, err, gone)
+		require.ErrorIs(t, err, conduct.ErrGenerator)
+		require.ErrorIs(t, <-b.stage.generated, conduct.ErrConductor)
 	})
 }
 

@@ -102,6 +102,9 @@ func (c *Conductor) perform(ctx context.Context, s engine.Spec, fleet driver.Fle
 		if said := player.Words(words); said != "" {
 			err = fmt.Errorf("%w; it said last: %s", err, said)
 		}
+		if death := diedOf(fleet); death != nil { // the generator broke off because of it
+			err = fmt.Errorf("%w; %w", death, err)
+		}
 		return nil, interruptedOr(ctx, err)
 	}
 	result, histograms, err := fromOutcome(outcome)
@@ -114,20 +117,32 @@ func (c *Conductor) perform(ctx context.Context, s engine.Spec, fleet driver.Fle
 	if v := result.GetSettings()[SettingGenerator]; v != c.Version {
 		result.Settings[SettingGenerator] = fmt.Sprintf("%s, not %s as who conducts it: load the images anew", v, c.Version)
 	}
+	death := diedOf(fleet)
 	if errors.Is(err, engine.ErrInterrupted) && ctx.Err() == nil { // nobody asked for it here
-		err = fmt.Errorf("%w: it was ended from outside", ErrGenerator)
+		if err = nil; death == nil {
+			err = fmt.Errorf("%w: it was ended from outside", ErrGenerator)
+		}
+	}
+	if death != nil { // as engine.Engine has it: an invalid result, and no error
+		result.Valid = false
+		result.InvalidReasons = append([]string{death.Error()}, result.InvalidReasons...)
 	}
 	if o, ok := fleet.(Observer); ok {
 		observe, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
 		defer cancel()
 		o.Observe(observe, s.Sessions(), result)
 	}
-	select {
-	case <-fleet.Died():
-		invalidate(result, fleet.Err().Error())
-	default:
-	}
 	return result, err
+}
+
+// diedOf is why a fleet ended by itself, nil where it did not.
+func diedOf(f driver.Fleet) error {
+	select {
+	case <-f.Died():
+		return f.Err()
+	default:
+		return nil
+	}
 }
 
 func (c *Conductor) progress(p engine.Progress) {
@@ -142,9 +157,4 @@ func interruptedOr(ctx context.Context, err error) error {
 		return fmt.Errorf("%w before there was anything to report", engine.ErrInterrupted)
 	}
 	return err
-}
-
-func invalidate(r *reportv1.Result, why string) {
-	r.Valid = false
-	r.InvalidReasons = append(r.InvalidReasons, why)
 }
