@@ -6,7 +6,10 @@ import "runtime/debug"
 // Revision is set by the linker (see the Makefile); empty in a plain go build.
 var Revision string
 
-// String returns Revision, or else the revision that the go command recorded, or "unknown".
+// Unknown is String's word for a build that neither the linker nor the go command told its revision.
+const Unknown = "unknown"
+
+// String returns Revision, or else the revision that the go command recorded, or Unknown.
 func String() string {
 	if Revision != "" {
 		return Revision
@@ -18,5 +21,5 @@ func String() string {
 			}
 		}
 	}
-	return "unknown"
+	return Unknown
 }

@@ -57,7 +57,7 @@ func Setup(ctx context.Context, o Options) (*Telemetry, error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(o.Service))
 	provider, shutdown, err := tracing(ctx, o, log)
 	if err != nil {
 		return nil, err
