@@ -274,7 +274,7 @@ func TestAnEnvoyWithAnotherConfigurationIsRefused(t *testing.T) {
 	w.policy = `"lb_policy":"MAGLEV"`
 	_, err := w.driver().Up(t.Context(), spec)
 	require.ErrorIs(t, err, compose.ErrEnvoy)
-	require.ErrorContains(t, err, "RING_HASH")
+	require.ErrorContains(t, err, "it balances by maglev, but policy ring wants ring")
 	require.Empty(t, w.containers())
 }
 

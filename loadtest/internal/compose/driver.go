@@ -120,7 +120,7 @@ func (d *Driver) fleet(c *docker, l *layout, s driver.Spec) *fleet {
 	board, client := newBoard(), &http.Client{Transport: &http.Transport{}}
 	f := &fleet{
 		docker: c, layout: l, spec: s, policy: meshPolicy(s), client: client, clock: d.options.Clock, log: d.options.Log, board: board,
-		history: &history{envoy: &envoy{client: client, base: "http://" + l.envoyAdmin}, pods: l.pods, clock: d.options.Clock, board: board},
+		history: &history{envoy: envoyAt(l.envoyAdmin, client), pods: l.pods, clock: d.options.Clock, board: board},
 		watch:   newWatch(c, d.options.Clock, board),
 		turn:    make(chan struct{}, 1), rng: rand.New(rand.NewPCG(s.Seed, 0)), size: s.Pods,
 		over: make(chan struct{}), died: make(chan struct{}), stop: func() {},
@@ -167,11 +167,8 @@ func (f *fleet) allRunning(services []string) func() bool {
 
 // describe asks what runs for what it is, and makes sure that Envoy balances as the backend needs it.
 func (f *fleet) describe(ctx context.Context) error {
-	b, err := f.history.envoy.balancer(ctx)
-	if err != nil {
-		return err
-	}
-	if f.ringSize, err = b.check(f.policy); err != nil {
+	var err error
+	if f.ringSize, err = f.history.envoy.balances(ctx, f.policy); err != nil {
 		return err
 	}
 	if f.versions.envoy, err = f.history.envoy.version(ctx); err != nil {

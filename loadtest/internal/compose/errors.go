@@ -14,8 +14,8 @@ var (
 	ErrFile = errors.New("unexpected compose file")
 	// ErrCommand is returned for a docker command that failed, with its last words.
 	ErrCommand = errors.New("docker failed")
-	// ErrEnvoy is returned where Envoy's admin interface does not answer as expected.
-	ErrEnvoy = errors.New("envoy's admin interface")
+	// ErrEnvoy is returned where Envoy does not answer, or not as expected.
+	ErrEnvoy = errors.New("the project's envoy")
 	// ErrPod is returned for an event that names a pod that is not there, or asks for more pods than the file has.
 	ErrPod = errors.New("no such pod")
 	// ErrSlow is returned for a change that Envoy did not see completed in time.

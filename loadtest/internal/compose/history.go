@@ -23,7 +23,7 @@ const (
 
 // history is what Envoy had in rotation, and when.
 type history struct {
-	envoy *envoy
+	envoy envoy
 	pods  []pod
 	clock clockwork.Clock
 	board *board

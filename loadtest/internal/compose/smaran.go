@@ -21,6 +21,8 @@ const (
 	askEvery = 50 * time.Millisecond
 	// askTimeout bounds one answer: pods that do not answer smaran cost it two seconds.
 	askTimeout = 3 * time.Second
+	// maxAnswer bounds an answer of smaran, in bytes.
+	maxAnswer = 16 << 20
 )
 
 // ask gets a URL.

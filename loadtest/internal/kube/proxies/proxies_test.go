@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/envoyadmin"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/proxies"
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/endpoints"
@@ -69,7 +70,7 @@ func TestWhatAProxySays(t *testing.T) {
 	require.Equal(t, []string{"10.244.0.9:8080"}, proxies.InRotation(hosts))
 	balancing, err := p.Balancing(t.Context(), cluster)
 	require.NoError(t, err)
-	require.Equal(t, proxies.Balancing{Policy: mesh.Ring, RingSize: 10240}, balancing)
+	require.Equal(t, envoyadmin.Balancing{Policy: mesh.Ring, RingSize: 10240}, balancing)
 	stateful, err := p.Stateful(t.Context(), "80", "jarvis-service.dev.svc.cluster.local")
 	require.NoError(t, err)
 	require.Equal(t, mesh.StatefulByHeader, stateful, "and not that of the Service beside it")
@@ -78,22 +79,15 @@ func TestWhatAProxySays(t *testing.T) {
 	require.Empty(t, stateful)
 }
 
-func TestARingOfTheDefaultSizeIsLeftOut(t *testing.T) {
-	p := admin(t, map[string]string{"dynamic_active_clusters": `{"configs":[{"cluster":{"name":"` + cluster + `","lb_policy":"RING_HASH"}}]}`})
-	balancing, err := p.Balancing(t.Context(), cluster)
-	require.NoError(t, err)
-	require.EqualValues(t, affinity.DefaultMinRingSize, balancing.RingSize)
-}
-
 func TestAProxyThatKnowsNothing(t *testing.T) {
 	p := admin(t, map[string]string{"dynamic_endpoint_configs": `{}`, "dynamic_active_clusters": `{"configs":[]}`})
 	_, err := p.Hosts(t.Context(), cluster)
-	require.ErrorIs(t, err, proxies.ErrNoCluster)
+	require.ErrorIs(t, err, envoyadmin.ErrNoCluster)
 	_, err = p.Balancing(t.Context(), cluster)
-	require.ErrorIs(t, err, proxies.ErrNoCluster)
+	require.ErrorIs(t, err, envoyadmin.ErrNoCluster)
 	_, err = p.Version(t.Context())
-	require.ErrorIs(t, err, proxies.ErrAdmin)
-	require.ErrorContains(t, err, "no such thing")
+	require.ErrorIs(t, err, envoyadmin.ErrAdmin)
+	require.ErrorContains(t, err, "smaran-v2-1")
 }
 
 func set(addresses ...string) []endpoints.Endpoint {
