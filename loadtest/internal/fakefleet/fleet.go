@@ -165,7 +165,7 @@ func (f *Fleet) Do(ctx context.Context, e scenario.Event) (string, error) {
 		}
 		return "", nil
 	default:
-		return "", fmt.Errorf("the fake fleet can't %s", e.Name())
+		return "", fmt.Errorf("%w: the fake fleet can't %s", scenario.ErrEvent, e.Name())
 	}
 }
 

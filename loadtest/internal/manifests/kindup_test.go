@@ -21,7 +21,11 @@ func newBench(t *testing.T, versions map[string]string) bench {
 	for _, tool := range []string{"awk", "bash", "cat", "dirname", "grep", "head", "sort"} {
 		path, err := exec.LookPath(tool)
 		if err != nil {
-			t.Skipf("no %s", tool)
+			reason := fmt.Sprintf("SKIP-REASON: %s not found, which scripts/kind-up needs: install it", tool)
+			if os.Getenv("CI") == "true" {
+				t.Fatal(reason)
+			}
+			t.Skip(reason)
 		}
 		require.NoError(t, os.Symlink(path, filepath.Join(b.dir, tool)))
 	}

@@ -24,7 +24,7 @@ const (
 	KindSmaran  Kind = "smaran"  // smaran=kill
 )
 
-// ErrEvent is returned for an event that does not parse; the error says what was expected.
+// ErrEvent is returned for an event that does not parse, and by a fleet for one that it can't do; the error says what was expected.
 var ErrEvent = errors.New("bad event")
 
 // Event is one thing to do to the fleet.

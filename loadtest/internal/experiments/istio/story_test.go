@@ -41,7 +41,7 @@ func TestStoryLeavesHomeAlone(t *testing.T) {
 }
 
 func TestFeaturesThatClaimsNeedRender(t *testing.T) {
-	for feature, want := range map[string]string{"h2-upgrade": `"UPGRADE"`, "routing-lenient": `"retryOn"`} {
+	for feature, want := range map[string]string{"h2-upgrade": `"UPGRADE"`, "routing-lenient": `"lenient"`} {
 		plain, err := story(deployFolder, "claim-0-abc", "istio-hash")
 		require.NoError(t, err)
 		with, err := story(deployFolder, "claim-0-abc", "istio-hash", feature)
@@ -51,6 +51,7 @@ func TestFeaturesThatClaimsNeedRender(t *testing.T) {
 		b, err := json.Marshal(with)
 		require.NoError(t, err)
 		require.NotEqual(t, string(a), string(b), feature)
+		require.NotContains(t, string(a), want, "or the next line can't fail")
 		require.Contains(t, string(b), want)
 	}
 }
