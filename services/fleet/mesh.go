@@ -22,6 +22,14 @@ func (c *Config) meshPolicy() mesh.Policy {
 	return c.Backend.MeshPolicy()
 }
 
+// ringSize is that of the mesh's ring, 0 where its policy has none.
+func (c *Config) ringSize() uint64 {
+	if c.meshPolicy() == mesh.Ring {
+		return c.RingSize
+	}
+	return 0
+}
+
 func (f *Fleet) meshArgs() []string {
 	return []string{
 		"--listen", f.mesh.address, "--admin", f.mesh.admin, "--endpoints", f.dir.endpointsFile(),

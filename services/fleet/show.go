@@ -108,8 +108,12 @@ func show(w io.Writer, s *fleetv1.StatusResponse, load []*jarvisv1.StatusRespons
 		rest.AppendRow(table.Row{p.GetName(), p.GetKind(), state, pid(p.GetPid()), p.GetAddress(), dash(p.GetAdmin()), p.GetVersion()})
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "backend %s, mesh %s (ring size %d), sessions %s, endpoints version %d\n\n",
-		s.GetBackend(), s.GetPolicy(), s.GetRingSize(), s.GetSessionMode(), current.GetVersion())
+	meshWords := s.GetPolicy()
+	if size := s.GetRingSize(); size > 0 {
+		meshWords += fmt.Sprintf(" (ring size %d)", size)
+	}
+	fmt.Fprintf(&b, "backend %s, mesh %s, sessions %s, endpoints version %d\n\n",
+		s.GetBackend(), meshWords, s.GetSessionMode(), current.GetVersion())
 	b.WriteString(pods.Render() + "\n\n" + rest.Render() + "\n")
 	notices := s.GetNotices()
 	for i, n := range notices[max(0, len(notices)-shownNotices):] {

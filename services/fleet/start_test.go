@@ -109,6 +109,11 @@ func TestPolicyFollowsTheBackend(t *testing.T) {
 		t.Run(string(tc.backend)+" "+string(tc.policy), func(t *testing.T) {
 			h := newFleet(t, clockwork.NewRealClock(), func(c *fleet.Config) { c.Backend, c.Policy = tc.backend, tc.policy })
 			require.Equal(t, string(tc.want), h.Status().GetPolicy())
+			if tc.want == mesh.Ring {
+				require.EqualValues(t, 1024, h.Status().GetRingSize())
+			} else {
+				require.Zero(t, h.Status().GetRingSize(), "it has no ring")
+			}
 		})
 	}
 }

@@ -17,7 +17,7 @@ func (f *Fleet) Status() *fleetv1.StatusResponse {
 	s := &fleetv1.StatusResponse{
 		Backend:     string(f.cfg.Backend),
 		Policy:      string(f.cfg.meshPolicy()),
-		RingSize:    f.cfg.RingSize,
+		RingSize:    f.cfg.ringSize(),
 		SmaranUrl:   baseURL(f.smaran.address),
 		MeshUrl:     baseURL(f.mesh.address),
 		SessionMode: f.cfg.SessionMode,

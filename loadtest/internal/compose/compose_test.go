@@ -269,6 +269,15 @@ func TestAnInterruptedStartLeavesNothing(t *testing.T) {
 	require.Empty(t, w.containers())
 }
 
+func TestOnlyARingHasASize(t *testing.T) {
+	for backend, words := range map[string]string{"istio-hash:maglev": `"lb_policy":"MAGLEV"`, "stateful-cookie": `"lb_policy":"LEAST_REQUEST"`} {
+		w := newWorld(t)
+		w.policy = words
+		f := up(t, w, driver.Spec{Backend: backend, Pods: 3})
+		require.Zero(t, status(t, f).GetRingSize(), backend)
+	}
+}
+
 func TestAnEnvoyWithAnotherConfigurationIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.policy = `"lb_policy":"MAGLEV"`

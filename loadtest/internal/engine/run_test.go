@@ -101,6 +101,7 @@ func TestASteadyRunMeasuresNothingButInferences(t *testing.T) {
 		require.InDelta(t, 100, r.GetHistograms()["inference_ms"].GetMax(), 0.2)
 		require.InDelta(t, 20, r.GetHistograms()["setup_ms"].GetMax(), 0.1)
 		require.Equal(t, "400 session_missing", r.GetSettings()["no_header_answer"])
+		require.Equal(t, "1024", r.GetSettings()["ring_size"])
 		require.Len(t, strings.Split(r.GetSettings()[engine.SettingPods], engine.PodSeparator), 3, "where the pods started")
 		require.Zero(t, r.GetGenerator().GetLateShare())
 		require.Greater(t, r.GetGenerator().GetMaxRssBytes(), 1e6)

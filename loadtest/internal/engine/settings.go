@@ -19,7 +19,6 @@ const (
 func (r *run) settings(m measurement) map[string]string {
 	out := map[string]string{
 		"mesh_policy":      m.status.GetPolicy(),
-		"ring_size":        fmt.Sprint(m.status.GetRingSize()),
 		"session_mode":     m.status.GetSessionMode(),
 		"no_header_answer": m.probe,
 		"gap_threshold":    r.spec.GapThreshold.String(),
@@ -30,6 +29,9 @@ func (r *run) settings(m measurement) map[string]string {
 		"media_lag_p99":    m.mediaLag.P99.String(),
 		"media_lag_max":    m.mediaLag.Max.String(),
 		SettingPods:        podAddresses(r.before),
+	}
+	if size := m.status.GetRingSize(); size > 0 {
+		out["ring_size"] = fmt.Sprint(size)
 	}
 	for _, p := range m.status.GetProcesses() {
 		if p.GetKind() != "" {

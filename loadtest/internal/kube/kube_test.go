@@ -106,6 +106,7 @@ func TestEachBackendIsSwitchedTo(t *testing.T) {
 					require.NoError(t, f.Down(t.Context()))
 					if backend == name {
 						require.Equal(t, policy, s.GetPolicy())
+						require.Equal(t, policy == "ring", s.GetRingSize() > 0, "only a ring has a size")
 						require.Len(t, s.GetPods(), 2)
 					}
 				}
