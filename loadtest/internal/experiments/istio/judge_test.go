@@ -125,9 +125,14 @@ func TestJudges(t *testing.T) {
 		{30, "as if nothing had been", judgeRestart(restarted{atPod: 4}), reproduced},
 		{30, "an empty pod", judgeRestart(restarted{}), notHere},
 
-		{34, "the other label", judgeLabels(labelled{}, labelled{10, 10}, labelled{}), notReproduced},
-		{34, "this label", judgeLabels(labelled{10, 10}, labelled{10, 10}, labelled{}), reproduced},
-		{34, "some", judgeLabels(labelled{5, 3}, labelled{10, 10}, labelled{}), depends},
+		{34, "the other label", judgeLabels(labelled{}, labelled{cookies: 10, kept: 10}, labelled{}), notReproduced},
+		{34, "this label", judgeLabels(labelled{cookies: 10, kept: 10}, labelled{cookies: 10, kept: 10}, labelled{}), reproduced},
+		{34, "some", judgeLabels(labelled{cookies: 5, kept: 3}, labelled{cookies: 10, kept: 10}, labelled{}), depends},
+		{34, "a request failed at this label", judgeLabels(labelled{failed: 1}, labelled{cookies: 10, kept: 10}, labelled{}), notHere},
+		{34, "a request failed at Istio's", judgeLabels(labelled{}, labelled{cookies: 10, kept: 9, failed: 1}, labelled{}), notHere},
+		{34, "a request failed without one", judgeLabels(labelled{}, labelled{cookies: 10, kept: 10}, labelled{failed: 1}), notHere},
+		{34, "cookies without a label", judgeLabels(labelled{cookies: 10, kept: 10}, labelled{cookies: 10, kept: 10}, labelled{cookies: 1}), notHere},
+		{34, "kept without a label", judgeLabels(labelled{cookies: 10, kept: 10}, labelled{cookies: 10, kept: 10}, labelled{kept: 10}), notHere},
 		{34, "switched off", judgeLabels(labelled{}, labelled{}, labelled{}), notHere},
 
 		{35, "all of it", judgePreStop(lost, losses{asked: 900, sessions: 24, short: 30, long: 12}), reproduced},
@@ -204,8 +209,8 @@ func TestFallbackCountsOnlyTheStorysRefusal(t *testing.T) {
 func TestLabelledCountsCookiesAndPods(t *testing.T) {
 	given := answer("a", "1", "")
 	given.Header[setCookie] = "probe=x"
-	l := labelledIn([]probe.Answer{given, answer("a", "1", ""), answer("b", "1", ""), answer("b", "2", ""), {Session: "c", Error: "refused"}})
-	require.Equal(t, labelled{cookies: 1, kept: 1}, l)
+	l := labelledIn([]probe.Answer{given, answer("a", "1", ""), answer("b", "1", ""), answer("b", "2", ""), answer("c", "1", ""), {Session: "c", Error: "refused"}})
+	require.Equal(t, labelled{cookies: 1, kept: 1, asked: 6, failed: 1, why: "1× refused"}, l)
 }
 
 func TestShareAtAPod(t *testing.T) {

@@ -3,6 +3,7 @@ package istio
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
@@ -25,6 +26,9 @@ const (
 type labelled struct {
 	// cookies is how many sessions were given one, and kept how many stayed at one pod while they sent it back.
 	cookies, kept int
+	// asked is how many requests were made, and failed how many of them were not answered well; why says how.
+	asked, failed int
+	why           string
 }
 
 // labels is claim 34.
@@ -77,9 +81,11 @@ func (n *namespace) labelled(ctx context.Context, service string) (labelled, err
 }
 
 func labelledIn(answers []probe.Answer) (l labelled) {
-	given, pods := map[string]bool{}, map[string]map[string]bool{}
+	given, broken, pods := map[string]bool{}, map[string]bool{}, map[string]map[string]bool{}
 	for _, a := range answers {
 		if !a.OK() {
+			l.failed++
+			broken[a.Session] = true
 			continue
 		}
 		if a.Header[setCookie] != "" {
@@ -90,9 +96,10 @@ func labelledIn(answers []probe.Answer) (l labelled) {
 		}
 		pods[a.Session][a.Pod] = true
 	}
+	l.asked, l.why = len(answers), reasons(answers)
 	l.cookies = len(given)
-	for _, p := range pods {
-		if len(p) == 1 {
+	for session, p := range pods {
+		if len(p) == 1 && !broken[session] { // where a failed request would have gone is not known
 			l.kept++
 		}
 	}
@@ -100,15 +107,30 @@ func labelledIn(answers []probe.Answer) (l labelled) {
 }
 
 func judgeLabels(claimed, istios, none labelled) claims.Finding {
+	asked, failed := 0, 0
+	var why []string
+	for _, l := range []labelled{claimed, istios, none} {
+		asked, failed = asked+l.asked, failed+l.failed
+		if l.why != "" {
+			why = append(why, l.why)
+		}
+	}
 	f := claims.Finding{
-		Measured: fmt.Sprintf("of %d sessions over %d pods, given a cookie and kept at one pod: %s %d and %d, %s %d and %d, no label %d and %d",
-			labelSessions, labelPods, claimedLabel, claimed.cookies, claimed.kept, realLabel, istios.cookies, istios.kept, none.cookies, none.kept),
+		Measured: fmt.Sprintf("of %d sessions over %d pods, given a cookie and kept at one pod: %s %d and %d, %s %d and %d, no label %d and %d; %d of %d requests failed%s",
+			labelSessions, labelPods, claimedLabel, claimed.cookies, claimed.kept, realLabel, istios.cookies, istios.kept, none.cookies, none.kept,
+			failed, asked, inBrackets(strings.Join(why, ", "))),
 		Figures: map[string]float64{
 			"claimed_cookies": float64(claimed.cookies), "claimed_kept": float64(claimed.kept), "real_cookies": float64(istios.cookies),
 			"real_kept": float64(istios.kept), "none_cookies": float64(none.cookies), "none_kept": float64(none.kept),
+			"asked": float64(asked), "failed": float64(failed),
 		},
 	}
 	switch {
+	case failed > 0:
+		f.Verdict, f.Note = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE, "requests failed, and where they would have gone is not known: try again"
+	case none.cookies > 0 || none.kept > 0:
+		f.Verdict = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE
+		f.Note = "sessions are given a cookie, or kept at one pod, without any label too, so something else does it"
 	case istios.cookies < labelSessions:
 		f.Verdict = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE
 		f.Note = "Istio's own label does nothing here either: install Istio with deploy/istio/operator.yaml, which sets PILOT_ENABLE_PERSISTENT_SESSION_FILTER"
