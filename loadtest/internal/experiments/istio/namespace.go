@@ -19,7 +19,9 @@ const (
 	readyTime  = 3 * time.Minute
 	effectTime = 2 * time.Minute
 	closeTime  = 30 * time.Second
-	pollEvery  = 500 * time.Millisecond
+	// endTime is how long the pods of an experiment may take to end: their grace, of 30 s at most, and the kubelet's own pace.
+	endTime   = 90 * time.Second
+	pollEvery = 500 * time.Millisecond
 )
 
 // componentLabel marks the experiments' namespaces: should one be left behind, `kubectl delete namespace -l …=claims` finds it.
@@ -56,14 +58,29 @@ func (n *namespace) self() *unstructured.Unstructured {
 	return o
 }
 
-// close deletes the namespace with all that is in it, also when ctx has ended. It does not wait until the pods have ended.
+// close deletes the namespace with all that is in it, also when ctx has ended. While ctx lasts it waits until the pods have ended, for
+// endTime at most: the next experiment's latencies would share the CPUs with them.
 func (n *namespace) close(ctx context.Context) error {
 	if n.view != nil {
-		n.view.Close()
+		defer n.view.Close()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	deleting, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
 	defer cancel()
-	return n.Cluster.Remove(ctx, n.self())
+	if err := n.Cluster.Remove(deleting, n.self()); err != nil || n.view == nil {
+		return err
+	}
+	ending, cancel := context.WithTimeout(ctx, endTime)
+	defer cancel()
+	err := n.view.Await(ending, func(s view.State) (string, error) {
+		if len(s.Pods) == 0 {
+			return "", nil
+		}
+		return fmt.Sprintf("the end of %d pods", len(s.Pods)), nil
+	})
+	if err != nil && ctx.Err() == nil { // what was found is good
+		n.Log.Warn("pods of an experiment go on; they may slow the next one down", "namespace", n.name, "error", err)
+	}
+	return nil
 }
 
 // apply makes objects in the namespace.
