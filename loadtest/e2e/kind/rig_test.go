@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/cli"
@@ -123,22 +122,6 @@ func deployed(t *testing.T, c *cluster.Client, name string, replicas int) {
 			require.Empty(collect, view.RolledOut(d))
 		}, 3*time.Minute, time.Second)
 	}
-}
-
-// curlImage is the pinned one, as the walk-through's pod has it.
-func curlImage(t *testing.T) string {
-	t.Helper()
-	objects, err := manifests.RenderWith(deploy, "istio-hash", "debug")
-	require.NoError(t, err)
-	for _, o := range objects {
-		if o.GetKind() == "Deployment" && o.GetName() == "debug" {
-			containers, _, err := unstructured.NestedSlice(o.Object, "spec", "template", "spec", "containers")
-			require.NoError(t, err)
-			return containers[0].(map[string]any)["image"].(string)
-		}
-	}
-	require.Fail(t, "the feature debug has no Deployment")
-	return ""
 }
 
 // curl asks smaran once, from a pod with or without a sidecar, and gives curl's exit code: 0 for an inference, not for an error that the
