@@ -31,7 +31,7 @@ func finish(r *reportv1.Report, results []*reportv1.Result, interrupted bool) {
 	r.Run.Interrupted = interrupted
 	for _, res := range results {
 		for _, process := range [...]string{"mesh", "redis"} {
-			// Ours are of this repository's version, which is there already.
+			// Ours are of the revision that is there already: a run in which one was known to be of another is invalid (package builds).
 			if program, v, ok := strings.Cut(res.GetSettings()[process], " "); ok && program != "go" {
 				r.Run.Versions[program] = v
 			}

@@ -8,10 +8,13 @@ import (
 
 	"github.com/jonboulle/clockwork"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/builds"
+	"github.com/smaran-v2/smaran/loadtest/internal/compose"
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
 	"github.com/smaran-v2/smaran/loadtest/internal/peer"
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+	"github.com/smaran-v2/smaran/services/version"
 )
 
 // runner makes one run. *engine.Engine is the real one.
@@ -31,6 +34,8 @@ type batch struct {
 	had []*reportv1.Result
 	// roaming pods have other addresses in each run, as a cluster gives them out.
 	roaming bool
+	// anew is what makes anew the images that the services run from; empty where they are built with this program.
+	anew string
 }
 
 // run returns the results so far, also beside an error. A run that could not be made does not stop the others, unless it
@@ -51,6 +56,9 @@ func (b *batch) run(ctx context.Context, specs []engine.Spec) ([]*reportv1.Resul
 		b.progress.begin(i, len(specs), s)
 		result, err := b.runner.Run(ctx, s)
 		check(result)
+		if b.anew != "" && result != nil {
+			builds.Check(result, version.String(), b.anew)
+		}
 		b.progress.end(result, err)
 		if result != nil {
 			out = append(out, result)
@@ -85,6 +93,9 @@ func (f *loadFlags) newBatch(ctx context.Context, a *app) (*batch, func() error,
 	}
 	p := newProgress(a.stderr)
 	b := &batch{progress: p}
+	if f.Driver == compose.Name {
+		b.anew = "scripts/images"
+	}
 	b.runner = &engine.Engine{
 		Driver: d, Phones: engine.Pion{API: api}, Clock: clockwork.NewRealClock(), Log: a.log, Progress: p.step,
 		Histograms: func(s engine.Spec, h map[string]tally.Histogram) {

@@ -49,7 +49,7 @@ func (f *loadFlags) newClusterBatch(ctx context.Context, a *app) (*batch, func()
 	}
 	klog.SetSlogLogger(a.log) // client-go logs to stderr by itself, some of it without a context
 	p := newProgress(a.stderr)
-	b := &batch{progress: p, roaming: true}
+	b := &batch{progress: p, roaming: true, anew: "scripts/images && scripts/kind-load"}
 	clock := clockwork.NewRealClock()
 	dialer := forward.Dialer{Config: c.REST}
 	d := &kube.Driver{

@@ -180,8 +180,11 @@ func (f *fleet) describe(ctx context.Context) error {
 	}
 	f.versions.redis = regexp.MustCompile(`\d+\.\d+\.\d+`).FindString(string(raw))
 	raw, err = f.docker.run(ctx, "image", "inspect", "--format", `{{index .Config.Labels "`+revisionLabel+`"}}`, f.layout.image)
-	f.versions.smaran = strings.TrimSpace(string(raw))
-	return err
+	if err != nil {
+		return err
+	}
+	f.askBuilds(ctx, strings.TrimSpace(string(raw)))
+	return nil
 }
 
 // revisionLabel is what the Dockerfile labels images with.

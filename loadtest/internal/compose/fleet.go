@@ -58,8 +58,8 @@ type fleet struct {
 	died chan struct{}
 }
 
-// versions of what runs beside the pods.
-type versions struct{ smaran, envoy, redis string }
+// versions of what runs.
+type versions struct{ smaran, jarvis, envoy, redis string }
 
 // Died implements driver.Fleet.
 func (f *fleet) Died() <-chan struct{} { return f.died }

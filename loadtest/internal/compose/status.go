@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/builds"
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/discovery/dns"
@@ -26,9 +27,10 @@ func (f *fleet) Status(context.Context) (*fleetv1.StatusResponse, error) {
 		History:      f.history.all(),
 		SettleMargin: durationpb.New(SettleMargin - pollEvery + f.history.lateness()),
 		Processes: []*fleetv1.Process{
-			{Name: smaranService, Address: f.layout.smaran, Admin: f.layout.smaranAdmin, Kind: "go", Version: f.versions.smaran},
+			{Name: smaranService, Address: f.layout.smaran, Admin: f.layout.smaranAdmin, Kind: builds.Kind, Version: f.versions.smaran},
 			{Name: "mesh", Admin: f.layout.envoyAdmin, Kind: envoyService, Version: f.versions.envoy},
 			{Name: redisService, Kind: redisServer, Version: f.versions.redis},
+			{Name: endpoints.ClusterName, Running: true, Kind: builds.Kind, Version: f.versions.jarvis}, // which build the pods are
 		},
 	}
 	for i, service := range []string{smaranService, envoyService, redisService} {

@@ -33,6 +33,8 @@ type world struct {
 	mu   sync.Mutex
 	sick map[string]bool // pods whose health check fails
 	slow time.Duration   // that Envoy takes to say which pods it has
+	// revisions that smaran and the pods say they were built from; "" is not a word of it
+	smaranRevision, podRevision string
 }
 
 // newWorld writes the file and serves until the test ends.
@@ -51,6 +53,7 @@ func newWorld(t *testing.T) *world {
 		name := fmt.Sprintf("jarvis-%d", n+1)
 		pod := map[string]any{
 			"networks": map[string]any{"pods": map[string]any{"ipv4_address": fmt.Sprintf("10.9.8.%d", 11+n)}},
+			"ports":    []any{publish(name, 9090)},
 		}
 		if n >= 3 {
 			pod["profiles"] = []string{"ten"}
@@ -83,8 +86,11 @@ func (w *world) serve() {
 	for key, port := range w.ports {
 		service, _, _ := strings.Cut(key, ":")
 		handler := map[string]http.HandlerFunc{
-			"smaran:8080": w.fleet, "smaran:9090": func(http.ResponseWriter, *http.Request) {}, "envoy:9091": w.envoy,
+			"smaran:8080": w.fleet, "smaran:9090": w.admin, "envoy:9091": w.envoy,
 		}[key]
+		if handler == nil {
+			handler = w.podAdmin
+		}
 		all.Go(func() {
 			tick := time.NewTicker(2 * time.Millisecond)
 			defer tick.Stop()
@@ -111,6 +117,27 @@ func (w *world) serve() {
 		})
 	}
 	w.t.Cleanup(func() { stop(); all.Wait() })
+}
+
+// revise has smaran and the pods say that they were built from revisions.
+func (w *world) revise(smaran, pods string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.smaranRevision, w.podRevision = smaran, pods
+}
+
+func (w *world) admin(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	revision := w.smaranRevision
+	w.mu.Unlock()
+	says(revision)(rw, r)
+}
+
+func (w *world) podAdmin(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	revision := w.podRevision
+	w.mu.Unlock()
+	says(revision)(rw, r)
 }
 
 // envoy is its admin interface: it has the pods that run.

@@ -110,7 +110,11 @@ func (d *Driver) Up(ctx context.Context, s driver.Spec) (_ driver.Fleet, err err
 			_ = f.Down(ctx) // nothing is frozen yet, which is all that could fail
 		}
 	}()
-	return f, f.start(ctx, objects)
+	if err := f.start(ctx, objects); err != nil {
+		return nil, err
+	}
+	f.revisions = f.askBuilds(ctx)
+	return f, nil
 }
 
 // remember keeps what is in the namespace, before the first change.

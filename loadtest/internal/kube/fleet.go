@@ -29,10 +29,11 @@ type fleet struct {
 	driver *Driver
 	spec   driver.Spec
 	// policy is the mesh's, as smaran is told.
-	policy string
-	view   *view.View
-	ledger *ledger
-	watch  *watch
+	policy    string
+	view      *view.View
+	ledger    *ledger
+	watch     *watch
+	revisions revisions
 
 	// turn holds one token: changes come one at a time. rng and frozen belong to who has it.
 	turn   chan struct{}

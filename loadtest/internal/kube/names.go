@@ -21,6 +21,7 @@ const (
 	service         = "jarvis-service"
 	servicePort     = 80
 	portName        = "http"
+	adminPortName   = "admin"
 	sidecar         = "istio-proxy"
 
 	gatewayNamespace = "istio-system"

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/builds"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/view"
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/session"
@@ -29,12 +30,18 @@ func (f *fleet) Status(context.Context) (*fleetv1.StatusResponse, error) {
 	for _, p := range f.watch.proxies {
 		out.RingSize = max(out.RingSize, p.ring)
 	}
-	for _, p := range now.PodsOf(jarvis) {
+	pods := now.PodsOf(jarvis)
+	for _, p := range pods {
 		out.Pods = append(out.Pods, pod(p))
+	}
+	if len(pods) > 0 { // which build they all are
+		out.Processes = append(out.Processes, &fleetv1.Process{
+			Name: jarvis, Running: true, Kind: builds.Kind, Version: f.revisions.jarvis + " (" + build(pods[0], jarvis) + ")",
+		})
 	}
 	for _, p := range now.PodsOf(smaran) {
 		out.Processes = append(out.Processes,
-			&fleetv1.Process{Name: "smaran", Running: view.Ready(p), Kind: "go", Version: build(p, smaranContainer)},
+			&fleetv1.Process{Name: "smaran", Running: view.Ready(p), Kind: builds.Kind, Version: f.revisions.smaran + " (" + build(p, smaranContainer) + ")"},
 			&fleetv1.Process{Name: "mesh", Running: true, Kind: "istio", Version: tag(proxyImage(p)) + " (Envoy " + f.watch.version + ")"})
 		break
 	}
@@ -45,7 +52,7 @@ func (f *fleet) Status(context.Context) (*fleetv1.StatusResponse, error) {
 }
 
 func pod(p *corev1.Pod) *fleetv1.Pod {
-	out := &fleetv1.Pod{Name: p.Name, Address: net.JoinHostPort(p.Status.PodIP, strconv.Itoa(containerPort(p))), Phase: fleetv1.PodPhase_POD_PHASE_STARTING}
+	out := &fleetv1.Pod{Name: p.Name, Address: net.JoinHostPort(p.Status.PodIP, strconv.Itoa(containerPort(p, portName))), Phase: fleetv1.PodPhase_POD_PHASE_STARTING}
 	if p.Status.StartTime != nil {
 		out.Started = timestamppb.New(p.Status.StartTime.Time)
 	}
@@ -61,11 +68,11 @@ func pod(p *corev1.Pod) *fleetv1.Pod {
 	return out
 }
 
-// containerPort is where a pod's API listens.
-func containerPort(p *corev1.Pod) int {
+// containerPort is the number of a pod's port, 0 where it has none of that name.
+func containerPort(p *corev1.Pod, name string) int {
 	for _, c := range p.Spec.Containers {
 		for _, port := range c.Ports {
-			if port.Name == portName {
+			if port.Name == name {
 				return int(port.ContainerPort)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/fakecluster"
 )
 
 func TestTheStatusSaysWhichImageRuns(t *testing.T) {
@@ -20,7 +21,7 @@ func TestTheStatusSaysWhichImageRuns(t *testing.T) {
 		for _, p := range s.GetProcesses() {
 			versions[p.GetName()] = p.GetVersion()
 		}
-		require.Equal(t, "smaran-v2/smaran:dev@0123456789ab", versions["smaran"])
+		require.Equal(t, fakecluster.Revision+" (smaran-v2/smaran:dev@0123456789ab)", versions["smaran"])
 		require.Regexp(t, `^[0-9.]+$`, versions["redis"], "a pinned one, by its tag")
 	})
 }

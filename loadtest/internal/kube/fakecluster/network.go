@@ -15,6 +15,7 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/node"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/proxies"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 const (
@@ -78,9 +79,25 @@ func (c *Cluster) Signal(_ context.Context, to node.Container, s node.Signal) er
 // ErrRefused is what a port where nothing listens answers.
 var ErrRefused = errors.New("connection refused")
 
-// Dial connects to a port of a pod: a proxy's admin port.
+// AdminPort is where pods serve their metrics, as in deploy/base.
+const AdminPort = 9090
+
+// Revision is what pods say they were built from.
+const Revision = "v1.2.3"
+
+// metrics answers as smaran's and jarvis' admin port.
+func metrics(w http.ResponseWriter, _ *http.Request) {
+	fmt.Fprintf(w, "# TYPE %[1]s gauge\n%[1]s{%[2]s=%[3]q} 1\n", wire.MetricBuildInfo, wire.LabelRevision, Revision)
+}
+
+// Dial connects to a port of a pod: its admin port, or its proxy's.
 func (c *Cluster) Dial(_ context.Context, namespace, pod string, port int) (net.Conn, error) {
-	if port != proxies.AdminPort {
+	handler := http.HandlerFunc(c.admin)
+	switch port {
+	case proxies.AdminPort:
+	case AdminPort:
+		handler = metrics
+	default:
 		return nil, ErrRefused
 	}
 	c.mu.Lock()
@@ -92,7 +109,7 @@ func (c *Cluster) Dial(_ context.Context, namespace, pod string, port int) (net.
 	ours, theirs := net.Pipe()
 	l := &one{conn: make(chan net.Conn, 1), closed: make(chan struct{})}
 	l.conn <- theirs
-	server := &http.Server{Handler: http.HandlerFunc(c.admin), ConnState: func(_ net.Conn, s http.ConnState) {
+	server := &http.Server{Handler: handler, ConnState: func(_ net.Conn, s http.ConnState) {
 		if s == http.StateClosed {
 			_ = l.Close()
 		}
