@@ -109,23 +109,17 @@ func startContainer(t testing.TB, c inContainer) (*process, *testcontainers.Dock
 	return p, running
 }
 
-// available fails where the engine does not answer, or what a container of the image takes is not there and can't be fetched: the image,
-// and that of the container which removes it should the test be killed.
+// available fails where the engine does not answer, or the image is not there and can't be fetched. The image of the container that
+// removes others should the test be killed comes from the same place.
 func available(ctx context.Context, engine *testcontainers.DockerProvider, image string) error {
 	if err := engine.Health(ctx); err != nil {
 		return err
 	}
-	images := []string{image}
-	if !engine.Config().Config.RyukDisabled {
-		images = append(images, testcontainers.ReaperDefaultImage)
+	if _, err := engine.Client().ImageInspect(ctx, image); err == nil {
+		return nil
 	}
-	for _, i := range images {
-		if _, err := engine.Client().ImageInspect(ctx, i); err == nil {
-			continue
-		}
-		if err := engine.PullImage(ctx, i); err != nil {
-			return fmt.Errorf("fetch %s: %w", i, err)
-		}
+	if err := engine.PullImage(ctx, image); err != nil {
+		return fmt.Errorf("fetch %s: %w", image, err)
 	}
 	return nil
 }
