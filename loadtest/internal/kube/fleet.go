@@ -211,12 +211,12 @@ func (f *fleet) missingAt(ctx context.Context, p *followed) (string, error) {
 	if err != nil {
 		return "an answer", err
 	}
-	want2 := mesh.Policy("")
-	if policy.Stateful() {
-		want2 = policy
+	switch {
+	case policy.Stateful() && stateful != policy:
+		return fmt.Sprintf("a session of %s (it has %q): PILOT_ENABLE_PERSISTENT_SESSION_FILTER has to be true in istiod", policy, stateful), nil
+	case !policy.Stateful() && stateful != "":
+		return fmt.Sprintf("no stateful session (it has %s)", stateful), nil
+	default:
+		return "", nil
 	}
-	if stateful != want2 {
-		return fmt.Sprintf("stateful session %q (it has %q): PILOT_ENABLE_PERSISTENT_SESSION_FILTER has to be true in istiod", want2, stateful), nil
-	}
-	return "", nil
 }
