@@ -12,6 +12,7 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/compose"
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
 	"github.com/smaran-v2/smaran/loadtest/internal/figures"
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 
 // A kill costs calls whatever the backend; what a backend promises is that nothing else does.
@@ -22,11 +23,11 @@ func TestEachBackendKeepsItsSessionsAndItsCallersRedial(t *testing.T) {
 	} {
 		t.Run(backend, func(t *testing.T) {
 			r := run(t, backend, 3, 20*time.Second, "6s:kill")
-			require.Zero(t, r.GetCounts()[figures.ScatteredSessions], "each session on one pod while nothing changes")
+			few(t, r, r.GetCounts()[figures.ScatteredSessions], "sessions on several pods while nothing changed")
 			kill := r.GetEvents()[0]
 			before := difference(r.GetCounts(), kill.GetCounts())
 			for _, class := range []string{figures.Misroutes, figures.ColdStarts, figures.StateLost} {
-				require.Zero(t, before[class], "%s before the kill", class)
+				few(t, r, before[class], class+" before the kill")
 			}
 			require.NotEmpty(t, kill.GetPod())
 			require.Positive(t, kill.GetCounts()[figures.Renegotiations], "the killed pod's callers redial")
@@ -42,7 +43,7 @@ func TestRoundRobinScattersSessions(t *testing.T) {
 	required(t)
 	r := run(t, "roundrobin", 3, 8*time.Second)
 	for _, class := range []string{figures.ScatteredSessions, figures.Misroutes, figures.ColdStarts, figures.StateLost, figures.Renegotiations} {
-		require.Positive(t, r.GetCounts()[class], class)
+		require.Greater(t, r.GetCounts()[class], uint64(calls/2), class)
 	}
 }
 
@@ -56,7 +57,7 @@ func TestMovesAreThosePredicted(t *testing.T) {
 		t.Run(c.backend, func(t *testing.T) {
 			r := run(t, c.backend, 3, 26*time.Second, "4s:scale=10")
 			e := r.GetEvents()[0]
-			require.EqualValues(t, 12, e.GetObservedSessions())
+			require.EqualValues(t, calls, e.GetObservedSessions())
 			if !c.moves {
 				require.Zero(t, e.GetMovedSessions())
 				require.Nil(t, e.PredictedMoved)
@@ -131,6 +132,17 @@ func TestAnInterruptedStartLeavesNothing(t *testing.T) {
 			left(t, project, 0)
 		})
 	}
+}
+
+// few is none on a machine that keeps up. One that does not may keep a pod from answering its health checks, or Redis from answering
+// within the 50 ms that it is given, and some sessions pay for it.
+func few(t *testing.T, r *reportv1.Result, n uint64, what string) {
+	t.Helper()
+	if r.GetValid() {
+		require.Zero(t, n, what)
+		return
+	}
+	require.Less(t, n, uint64(calls/4), "%s, on a busy machine: %v", what, r.GetInvalidReasons())
 }
 
 // difference is what of all counts came before those of an event.

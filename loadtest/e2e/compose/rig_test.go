@@ -47,7 +47,11 @@ func newDriver(project string) *compose.Driver {
 
 var composeFile = filepath.Join("..", "..", "..", "docker-compose.yaml")
 
-const project = "smaran-e2e"
+const (
+	project = "smaran-e2e"
+	// calls are enough for some sessions to move, and some to stay.
+	calls = 24
+)
 
 // run puts a backend under a small load and does things to it.
 func run(t *testing.T, backend string, pods int, duration time.Duration, events ...string) *reportv1.Result {
@@ -64,7 +68,7 @@ func run(t *testing.T, backend string, pods int, duration time.Duration, events 
 	e := &engine.Engine{Driver: newDriver(project), Phones: engine.Pion{API: api}, Clock: clockwork.NewRealClock(), Log: slog.New(slog.DiscardHandler)}
 	result, err := e.Run(t.Context(), engine.Spec{
 		Backend: backend, Scenario: s, Repeat: 1, OnMisroute: client.Redial, GapThreshold: 200 * time.Millisecond, Watchdog: 2 * time.Second,
-		Load: plan.Load{Calls: 12, Rate: 12, Warmup: 3 * time.Second, Seed: 1},
+		Load: plan.Load{Calls: calls, Rate: 18, Warmup: 3 * time.Second, Seed: 1},
 	})
 	require.NoError(t, err)
 	for _, why := range result.GetInvalidReasons() { // only a machine that is too busy to measure on may make it so
