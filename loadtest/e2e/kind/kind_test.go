@@ -13,6 +13,7 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 
 type assertT = assert.CollectT
@@ -57,8 +58,11 @@ func TestMovesAreThosePredicted(t *testing.T) {
 		e := r.GetEvents()[0]
 		require.Positive(t, e.GetObservedSessions(), backend)
 		if !moves[backend] {
-			require.Zero(t, e.GetMovedSessions(), backend)
 			require.Nil(t, e.PredictedMoved, backend)
+			require.Less(t, e.GetMovedSessions(), results["istio-hash"].GetEvents()[0].GetMovedSessions(), backend)
+			if !shrank(e) {
+				require.Zero(t, e.GetMovedSessions(), backend)
+			}
 			continue
 		}
 		require.Positive(t, e.GetMovedSessions(), "%s: 3 -> 10 moves some", backend)
@@ -67,6 +71,18 @@ func TestMovesAreThosePredicted(t *testing.T) {
 		require.NotNil(t, e.Mispredicted, backend)
 		require.Contains(t, r.GetSettings()[kube.SettingProxies], "agrees with the endpoints", backend)
 	}
+}
+
+// shrank says that a pod left the endpoints while others joined: one that is starved misses its probes, and a token does not survive that.
+func shrank(e *reportv1.Event) bool {
+	most := uint32(0)
+	for _, c := range e.GetChanges() {
+		if c.GetHealthy() < most {
+			return true
+		}
+		most = c.GetHealthy()
+	}
+	return false
 }
 
 func TestARedisOutageCostsOnlyTheBackendThatDependsOnIt(t *testing.T) {
