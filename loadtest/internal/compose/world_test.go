@@ -195,6 +195,7 @@ func (w *world) setSlow(d time.Duration) {
 // driver is one whose docker is this world's.
 func (w *world) driver() *compose.Driver {
 	w.t.Setenv(worldVariable, w.dir)
+	w.t.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector ends a program a second late, and here a program is a docker command
 	self, err := os.Executable()
 	require.NoError(w.t, err)
 	return compose.New(compose.Options{Docker: self, Clock: clockwork.NewRealClock(), Log: slog.New(slog.DiscardHandler)})
