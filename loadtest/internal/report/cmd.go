@@ -13,8 +13,10 @@ type Cmd struct {
 	Files  []string `arg:"" name:"file" help:"report.json files; several are laid over one another by their label."`
 	HTML   string   `name:"html" placeholder:"F" help:"Write the HTML report to F."`
 	Width  int      `help:"Columns that the tables may take; 0 is the terminal's width."`
-	Events bool     `help:"Also show each event by itself."`
-	Claims bool     `help:"Also show the claims and their verdicts."`
+	Events bool     `help:"Also show each event by itself." xor:"events"`
+	Claims bool     `help:"Also show the claims and their verdicts." xor:"claims"`
+
+	Markdown bool `help:"Write a Markdown table for each figure instead, scenarios side by side, for a page of docs." xor:"events,claims"`
 }
 
 // Run loads the files and writes the tables to stdout.
@@ -26,6 +28,23 @@ func (c *Cmd) Run(_ context.Context, stdout io.Writer) error {
 			return err
 		}
 		reports = append(reports, r)
+	}
+	if err := c.write(stdout, reports); err != nil {
+		return err
+	}
+	if c.HTML == "" {
+		return nil
+	}
+	if err := SaveHTML(c.HTML, reports...); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(stdout, "\n%s written\n", c.HTML)
+	return err
+}
+
+func (c *Cmd) write(stdout io.Writer, reports []*reportv1.Report) error {
+	if c.Markdown {
+		return Markdown(stdout, reports...)
 	}
 	width := c.Width
 	if width <= 0 {
@@ -39,17 +58,8 @@ func (c *Cmd) Run(_ context.Context, stdout io.Writer) error {
 			return err
 		}
 	}
-	if c.Claims {
-		if err := ClaimsTable(stdout, width, MergeClaims(reports)); err != nil {
-			return err
-		}
-	}
-	if c.HTML == "" {
+	if !c.Claims {
 		return nil
 	}
-	if err := SaveHTML(c.HTML, reports...); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(stdout, "\n%s written\n", c.HTML)
-	return err
+	return ClaimsTable(stdout, width, MergeClaims(reports))
 }

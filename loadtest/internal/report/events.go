@@ -40,7 +40,7 @@ func eventsOf(groups []*figures.Group) []string {
 func eventTable(groups []*figures.Group, event string, width int) string {
 	match := func(e *reportv1.Event) bool { return e.GetName() == event }
 	columns := []column{
-		nameColumn(slices.ContainsFunc(groups, func(g *figures.Group) bool { return g.Label != "" })),
+		nameColumn(groups),
 		{head: "sessions moved/\npredicted", cell: func(g *figures.Group) string { return moved(g.Moved(match)) }},
 		{head: "share\nmoved", cell: func(g *figures.Group) string {
 			m, _ := g.Moved(match)

@@ -31,7 +31,7 @@ func Tables(w io.Writer, width int, reports ...*reportv1.Report) error {
 	var out strings.Builder
 	scenarios := scenariosOf(groups)
 	if len(scenarios) > 1 {
-		out.WriteString(matrix(groups, scenarios))
+		out.WriteString(trimmed(matrix(groups, scenarios, lostColumn()).Render()))
 	}
 	for _, s := range scenarios {
 		of := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != s })
@@ -45,6 +45,9 @@ func Tables(w io.Writer, width int, reports ...*reportv1.Report) error {
 	return err
 }
 
+// notRanked marks what has no valid run.
+const notRanked = "✗ "
+
 // column is one column of the comparison.
 type column struct {
 	head string
@@ -52,16 +55,24 @@ type column struct {
 	left bool
 }
 
-func nameColumn(labelled bool) column {
-	return column{head: "\nbackend", left: true, cell: func(g *figures.Group) string {
-		name := g.Backend
+// backendName names the groups' backends, with the report that they are of where there are several.
+func backendName(groups []*figures.Group) func(*figures.Group) string {
+	labelled := slices.ContainsFunc(groups, func(g *figures.Group) bool { return g.Label != "" })
+	return func(g *figures.Group) string {
 		if labelled {
-			name += " (" + g.Label + ")"
+			return g.Backend + " (" + g.Label + ")"
 		}
+		return g.Backend
+	}
+}
+
+func nameColumn(groups []*figures.Group) column {
+	name := backendName(groups)
+	return column{head: "\nbackend", left: true, cell: func(g *figures.Group) string {
 		if !g.Ranked() {
-			name = "✗ " + name
+			return notRanked + name(g)
 		}
-		return name
+		return name(g)
 	}}
 }
 
@@ -112,7 +123,7 @@ func comparisonColumns() (calls, times []column) {
 }
 
 func comparison(groups []*figures.Group, width int) string {
-	name := nameColumn(slices.ContainsFunc(groups, func(g *figures.Group) bool { return g.Label != "" }))
+	name := nameColumn(groups)
 	calls, times := comparisonColumns()
 	whole := render(groups, append(append([]column{name}, calls...), times...))
 	if widest(whole) <= width {
@@ -145,45 +156,6 @@ func render(groups []*figures.Group, columns []column) string {
 	return trimmed(t.Render())
 }
 
-// matrix is the overview over several scenarios.
-func matrix(groups []*figures.Group, scenarios []string) string {
-	t := newTable()
-	head := table.Row{"dropped · interrupted"}
-	configs := []table.ColumnConfig{{Number: 1, Align: text.AlignLeft}}
-	for i, s := range scenarios {
-		head = append(head, s)
-		configs = append(configs, table.ColumnConfig{Number: i + 2, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	}
-	t.AppendHeader(head)
-	t.SetColumnConfigs(configs)
-	name := nameColumn(slices.ContainsFunc(groups, func(g *figures.Group) bool { return g.Label != "" })).cell
-	type rowKey struct{ label, backend string }
-	rows := map[rowKey]table.Row{}
-	var order []rowKey
-	for _, g := range groups {
-		k := rowKey{g.Label, g.Backend}
-		row, ok := rows[k]
-		if !ok {
-			row = make(table.Row, len(scenarios)+1)
-			row[0] = strings.TrimPrefix(name(g), "✗ ")
-			for i := range scenarios {
-				row[i+1] = ""
-			}
-			order = append(order, k)
-			rows[k] = row
-		}
-		cell := countOr(g.Count(figures.DroppedCalls)) + " · " + countOr(g.Count(figures.MediaInterruptions))
-		if !g.Ranked() {
-			cell = "✗ " + cell
-		}
-		row[slices.Index(scenarios, g.Scenario)+1] = cell
-	}
-	for _, k := range order {
-		t.AppendRow(rows[k])
-	}
-	return trimmed(t.Render())
-}
-
 // writeLegend says what the figures are out of, and which runs are not compared.
 func writeLegend(out *strings.Builder, groups []*figures.Group) {
 	fmt.Fprintf(out, "* in brackets: per 1,000 call-minutes. Out of, for each backend: %s.\n", denominators(groups))
@@ -193,11 +165,17 @@ func writeLegend(out *strings.Builder, groups []*figures.Group) {
 	for _, mark := range marksOf(groups, figures.Inference, figures.Setup) {
 		out.WriteString(mark + "\n")
 	}
+	writeInvalid(out, groups)
+}
+
+// writeInvalid names the runs that are not compared, and why.
+func writeInvalid(out *strings.Builder, groups []*figures.Group) {
+	name := backendName(groups)
 	for _, g := range groups {
 		for _, r := range g.All {
 			if !r.GetValid() {
-				fmt.Fprintf(out, "✗ %s, repeat %d, is not valid and not compared: %s\n",
-					g.Backend, r.GetRepeat(), strings.Join(r.GetInvalidReasons(), "; "))
+				fmt.Fprintf(out, notRanked+"%s, repeat %d, is not valid and not compared: %s\n",
+					name(g), r.GetRepeat(), strings.Join(r.GetInvalidReasons(), "; "))
 			}
 		}
 	}

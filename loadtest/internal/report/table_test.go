@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -64,6 +65,16 @@ func TestTables(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The rows of a backend stand together, also where it was not in every report.
+func TestMarkdown(t *testing.T) {
+	a, b := syntheticCompare(), syntheticCompare()
+	a.Run.Label, b.Run.Label = "here", "there"
+	b.Results = slices.DeleteFunc(b.GetResults(), func(r *reportv1.Result) bool { return r.GetBackend() == a.GetResults()[0].GetBackend() })
+	var out bytes.Buffer
+	require.NoError(t, report.Markdown(&out, a, b))
+	golden(t, "synthetic-compare.md", out.String())
 }
 
 func TestEventTables(t *testing.T) {

@@ -1,0 +1,45 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/figures"
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+)
+
+// Markdown writes the figures of Tables for a page of docs: a table for each, with a column a scenario. The rows of one backend follow
+// each other, whichever report they are of.
+func Markdown(w io.Writer, reports ...*reportv1.Report) error {
+	groups := groupsOf(reports)
+	if len(groups) == 0 {
+		_, err := fmt.Fprintln(w, "The report holds no results.")
+		return err
+	}
+	scenarios := scenariosOf(groups)
+	var out strings.Builder
+	calls, times := comparisonColumns()
+	for i, figure := range slices.Concat([]column{lostColumn()}, calls, times) {
+		if i > 0 {
+			out.WriteString("\n")
+		}
+		figure.head = strings.NewReplacer("-\n", "", "/\n", " / ", "\n", " ", "*", "").Replace(figure.head)
+		out.WriteString(matrix(byBackend(groups), scenarios, figure).RenderMarkdown() + "\n")
+	}
+	for _, s := range scenarios {
+		of := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != s })
+		fmt.Fprintf(&out, "\n%s: out of, for each backend: %s.\n", s, denominators(of))
+		writeInvalid(&out, of)
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// byBackend has the rows of one backend follow each other, whichever report they are of.
+func byBackend(groups []*figures.Group) []*figures.Group {
+	out := slices.Clone(groups)
+	slices.SortStableFunc(out, func(a, b *figures.Group) int { return figures.CompareBackends(a.Backend, b.Backend) })
+	return out
+}
