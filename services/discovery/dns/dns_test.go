@@ -93,6 +93,25 @@ func TestReadinessDecides(t *testing.T) {
 	w.keeps(watcher) // what was out is not draining
 }
 
+// Envoy asks for no name: to it the check has passed, and so the pod stays, also where DNS gives it no more.
+func TestAPodThatIsTooBusyToSayItsName(t *testing.T) {
+	w := newWorld(t)
+	w.resolve("10.0.0.2", "10.0.0.3")
+	one := w.start("10.0.0.2", "jarvis-1")
+	w.start("10.0.0.3", "jarvis-2")
+	watcher := w.watch()
+	one.answers(http.StatusServiceUnavailable)
+	w.shows(watcher, draining("jarvis-1", "10.0.0.2:8080"), healthy("jarvis-2", "10.0.0.3:8080"))
+
+	one.busy()
+	one.answers(http.StatusOK)
+	before := one.timesNamed()
+	require.Eventually(t, func() bool { w.round(); return one.timesNamed() > before }, wait, pause)
+	w.round() // what was found is applied by now
+	w.resolve("10.0.0.3")
+	w.keeps(watcher)
+}
+
 func TestAPodThatSaysThatItDrains(t *testing.T) {
 	w := newWorld(t)
 	w.resolve("10.0.0.2", "10.0.0.3")

@@ -78,6 +78,11 @@ func (w *Watcher) apply(h *host, f finding) {
 			h.health = draining
 		}
 		h.passes, h.sure, h.silent = false, false, 0
+	case unnamed:
+		// Envoy sees the check pass. So a host that was listed stays as it was, and is asked again; one that never said its name may be
+		// no pod at all.
+		h.silent = 0
+		h.passes = h.health != out
 	case silent:
 		h.sure = false
 		if h.silent++; h.silent >= UnhealthyAfter {

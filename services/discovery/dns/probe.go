@@ -23,13 +23,14 @@ const (
 	// leaving: ready, and takes nothing new.
 	leaving
 	notReady
+	// unnamed: ready, and does not say who it is.
+	unnamed
 )
 
 // good is whether Envoy calls the check passed.
 func (v verdict) good() bool { return v == ready || v == leaving }
 
-// find checks one address, and asks for the pod's name if the check is good and ask says so. One that does not tell its name is not
-// ready: it may be no pod at all.
+// find checks one address, and asks for the pod's name if the check is good and ask says so.
 func (w *Watcher) find(ctx context.Context, address netip.Addr, ask bool) finding {
 	v := w.probe(ctx, address)
 	if !v.good() || !ask {
@@ -38,7 +39,7 @@ func (w *Watcher) find(ctx context.Context, address netip.Addr, ask bool) findin
 	name, err := w.askName(ctx, address)
 	if err != nil || name == "" {
 		w.log.DebugContext(ctx, "a pod is ready but does not tell its name", "address", address, "error", err)
-		return finding{verdict: notReady}
+		return finding{verdict: unnamed}
 	}
 	return finding{verdict: v, pod: name}
 }

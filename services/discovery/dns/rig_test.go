@@ -2,6 +2,7 @@ package dns_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -109,6 +110,7 @@ type pod struct {
 	mu     sync.Mutex
 	status int
 	leaves bool
+	mute   bool
 	hung   chan struct{}
 	named  int
 }
@@ -123,6 +125,9 @@ func (n namer) Status(context.Context, *connect.Request[jarvisv1.StatusRequest])
 	n.pod.mu.Lock()
 	defer n.pod.mu.Unlock()
 	n.pod.named++
+	if n.pod.mute {
+		return nil, connect.NewError(connect.CodeUnavailable, errors.New("busy"))
+	}
 	return connect.NewResponse(&jarvisv1.StatusResponse{Pod: n.pod.name}), nil
 }
 
@@ -179,6 +184,13 @@ func (p *pod) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.leaves = true
+}
+
+// busy has a pod too busy to say its name, though it answers checks.
+func (p *pod) busy() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mute = true
 }
 
 // freeze has checks go without an answer, as those of a process that was stopped.
