@@ -53,7 +53,7 @@ func (l *ledger) add(set []endpoints.Endpoint) {
 	}
 }
 
-// begin forgets all versions but the last: the fleet is ready. From then on each one is told to the arrivals.
+// begin forgets all versions but the last: the fleet is ready, and the proxies have it. Those that come are told to the arrivals.
 func (l *ledger) begin(arrivals []*proxies.Arrivals) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,8 +61,12 @@ func (l *ledger) begin(arrivals []*proxies.Arrivals) {
 	if n := len(l.sets); n > 0 {
 		set = l.sets[n-1]
 	}
-	l.sets, l.versions, l.arrivals = nil, nil, arrivals
+	l.sets, l.versions, l.arrivals = nil, nil, nil
 	l.add(set)
+	for _, a := range arrivals {
+		a.Has(set)
+	}
+	l.arrivals = arrivals
 }
 
 // all are the versions, oldest first.

@@ -18,6 +18,8 @@ const PollEvery = 200 * time.Millisecond
 type Arrivals struct {
 	mu      sync.Mutex
 	pending []version
+	past    []version // those that have arrived
+	shown   []string  // the hosts that the proxy had when it was last asked
 	slowest time.Duration
 	arrived int
 }
@@ -34,23 +36,41 @@ func (a *Arrivals) Wrote(at time.Time, set []endpoints.Endpoint) {
 	a.pending = append(a.pending, version{at, InRotation(set)})
 }
 
+// Has says what the proxy has before anything is written.
+func (a *Arrivals) Has(set []endpoints.Endpoint) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.shown = InRotation(set)
+}
+
 // Saw says what the proxy has. Every version up to the newest with these hosts has arrived: what was overtaken while Istio waited for
-// more changes was never sent.
+// more changes was never sent. Where it was sent after all, as when a change that was taken back reaches a proxy late, it arrives now.
 func (a *Arrivals) Saw(at time.Time, set []endpoints.Endpoint) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	hosts := InRotation(set)
-	for i := len(a.pending) - 1; i >= 0; i-- {
-		if !slices.Equal(a.pending[i].hosts, hosts) {
-			continue
-		}
+	same := func(v version) bool { return slices.Equal(v.hosts, hosts) }
+	if i := lastIndex(a.pending, same); i >= 0 {
 		for _, v := range a.pending[:i+1] {
 			a.slowest = max(a.slowest, at.Sub(v.at))
 		}
 		a.arrived += i + 1
+		a.past = append(a.past, a.pending[:i+1]...)
 		a.pending = a.pending[i+1:]
-		return
+	} else if i := lastIndex(a.past, same); i >= 0 && !slices.Equal(hosts, a.shown) {
+		a.slowest = max(a.slowest, at.Sub(a.past[i].at))
 	}
+	a.shown = hosts
+}
+
+// lastIndex is that of the last version of which it is true, or -1.
+func lastIndex(versions []version, is func(version) bool) int {
+	for i, v := range slices.Backward(versions) {
+		if is(v) {
+			return i
+		}
+	}
+	return -1
 }
 
 // Summary is the longest time that a version took, how many arrived, and since when the oldest that did not is waited for; zero

@@ -125,6 +125,32 @@ func TestArrivals(t *testing.T) {
 	require.Zero(t, waiting)
 }
 
+// A pod went and came back before the proxy heard of either: what it has is what it should have, until the first change reaches it late.
+func TestAChangeThatWasTakenBackArrivesLate(t *testing.T) {
+	start := time.Unix(1000, 0)
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	a := &proxies.Arrivals{}
+	a.Has(set("a", "b"))
+	a.Saw(at(0), set("a", "b"))
+	_, arrived, waiting := a.Summary()
+	require.Zero(t, arrived, "nothing was written")
+	require.Zero(t, waiting)
+
+	a.Wrote(at(100), set("a"))
+	a.Wrote(at(900), set("a", "b"))
+	a.Saw(at(1000), set("a", "b"))
+	a.Saw(at(1200), set("a", "b"))
+	slowest, arrived, waiting := a.Summary()
+	require.Equal(t, 900*time.Millisecond, slowest)
+	require.Equal(t, 2, arrived)
+	require.Zero(t, waiting)
+
+	a.Saw(at(4000), set("a"))
+	a.Saw(at(4400), set("a", "b"))
+	slowest, _, _ = a.Summary()
+	require.Equal(t, 3900*time.Millisecond, slowest)
+}
+
 func TestProxiesWithDifferentHostsDisagreeOnSomeSessions(t *testing.T) {
 	var sessions []string
 	for i := range 200 {
