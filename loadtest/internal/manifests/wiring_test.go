@@ -117,10 +117,22 @@ func TestPeersAreAddressedByTheirCookie(t *testing.T) {
 	service := typed[corev1.Service](t, with(t, "istio-hash").named(t, "Service", "jarvis-peers"))
 	require.Equal(t, wire.CookiePeer, service.Labels["istio.io/persistent-session"])
 	require.True(t, service.Spec.PublishNotReadyAddresses)
-	attempts, found, err := unstructured.NestedInt64(route(t, with(t, "istio-hash"), "jarvis-peers", "addressed"), "retries", "attempts")
+	require.Zero(t, attempts(t, "jarvis-peers", "addressed"), "a retry ignores the address")
+}
+
+// A caller is not spared what the death of smaran costs, wherever it asks from.
+func TestRequestsToSmaranAreNotRetried(t *testing.T) {
+	require.Zero(t, attempts(t, "smaran-v2", "all"))
+	require.Zero(t, attempts(t, "smaran-routing", "all"))
+}
+
+// attempts are how often a route retries, which has to be said: Istio does so twice by itself.
+func attempts(t *testing.T, service, name string) int64 {
+	t.Helper()
+	n, found, err := unstructured.NestedInt64(route(t, with(t, "istio-hash"), service, name), "retries", "attempts")
 	require.NoError(t, err)
 	require.True(t, found)
-	require.Zero(t, attempts, "a retry ignores the address")
+	return n
 }
 
 // strangeVariables would keep a program from starting: it accepts no unknown one with its prefix.
