@@ -29,6 +29,8 @@ func run(f Func) int {
 	defer stop()
 	// After the first signal the default action is back, so that an impatient second one is obeyed.
 	defer context.AfterFunc(ctx, stop)()
+	// A reader that went away, such as head, is an error of a write and no end of the process: what it started has to be cleaned up.
+	signal.Ignore(syscall.SIGPIPE)
 
 	err := f(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	if err == nil {

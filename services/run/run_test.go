@@ -2,6 +2,7 @@ package run_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,14 @@ var programs = map[string]run.Func{
 		<-ctx.Done()
 		return nil
 	},
+	"talk": func(_ context.Context, _, _ []string, stdout, stderr io.Writer) error {
+		for {
+			if _, err := fmt.Fprintln(stdout, "still here"); err != nil {
+				fmt.Fprintln(stderr, "cleaned up")
+				return nil
+			}
+		}
+	},
 	"deaf": func(ctx context.Context, _, _ []string, stdout, _ io.Writer) error {
 		fmt.Fprintln(stdout, "ready")
 		<-ctx.Done()
@@ -71,6 +80,18 @@ func TestExitCodes(t *testing.T) {
 		require.Equal(t, want, exit.ExitCode())
 		require.Regexp(t, `\A[^\n]+\n\z`, string(out), "one line")
 	}
+}
+
+func TestAReaderThatWentAwayDoesNotEndTheProcess(t *testing.T) {
+	cmd := child(t, "talk")
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Start())
+	require.NoError(t, stdout.Close())
+	require.NoError(t, cmd.Wait())
+	require.Equal(t, "cleaned up\n", stderr.String())
 }
 
 func TestTheFirstSignalEndsTheContextTheSecondTheProcess(t *testing.T) {
