@@ -98,17 +98,11 @@ func (c *compareCmd) Run(ctx context.Context, a *app) (failed error) {
 	}
 	finish(r, inOrder(specs, had), interrupted)
 	r.Comparisons = stats.Compare(c.Seed, r.GetResults(), c.Baseline)
-	if err := report.Table(a.stdout, r); err != nil {
-		return err
-	}
-	if err := a.save(cells.dir, r); err != nil {
+	if err := errors.Join(report.Table(a.stdout, r), a.save(cells.dir, r)); err != nil || !interrupted {
 		return errors.Join(err, runErr)
 	}
-	if interrupted {
-		_, err := fmt.Fprintf(a.stdout, "go on with: bin/loadtest compare --resume %s\n", cells.dir)
-		return errors.Join(err, runErr)
-	}
-	return runErr
+	_, err = fmt.Fprintf(a.stdout, "go on with: bin/loadtest compare --resume %s\n", cells.dir)
+	return errors.Join(err, runErr)
 }
 
 // open starts a folder of its own, or takes up the one to resume together with its flags.

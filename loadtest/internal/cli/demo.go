@@ -41,8 +41,5 @@ func (c *demoCmd) Run(ctx context.Context, a *app) (failed error) {
 		return runErr
 	}
 	finish(r, results, errors.Is(runErr, engine.ErrInterrupted))
-	if err := report.Table(a.stdout, r); err != nil {
-		return err
-	}
-	return errors.Join(a.save(c.folder(r), r), runErr)
+	return errors.Join(report.Table(a.stdout, r), a.save(c.folder(r), r), runErr)
 }
