@@ -70,7 +70,7 @@ func judgeSidecar(s sidecars) claims.Finding {
 			"added_p50_ms": p50.by, "added_p99_ms": p99.by, "spread_p50_ms": p50.spread, "spread_p99_ms": p99.spread,
 			"one_p50_ms": one50.by, "one_p99_ms": one99.by, "requests": float64(s.none.requests()),
 		},
-		Note: fmt.Sprintf("of upstream's Envoy %s, one request at a time; a sidecar with Istio's own filters has more to do", s.envoy),
+		Note: fmt.Sprintf("of Envoy %s, one request at a time", s.envoy),
 	}
 	switch {
 	case !p50.tells():

@@ -145,7 +145,7 @@ func judgeUpgrade(without, again, with protocol, envoy string) claims.Finding {
 			"websocket_without": number(without.socket), "websocket_with": number(with.socket), "requests": float64(with.many.requests()),
 		},
 	}
-	about := fmt.Sprintf("HTTP/1.1 connections are reused as well, one a request under way; upstream's Envoy %s", envoy)
+	about := fmt.Sprintf("HTTP/1.1 connections are reused as well, one a request under way; Envoy %s", envoy)
 	if without.socket && !with.socket {
 		about = "the price is WebSockets; " + about
 	}
