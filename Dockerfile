@@ -1,7 +1,8 @@
 # One file for every program of ours: docker build --build-arg SERVICE=smaran|jarvis|loadtest .
 # (scripts/images builds all of them, with the version, and checks their size).
 #
-# No BuildKit syntax, so that every builder works. To cross-compile with the classic builder: --build-arg TARGETARCH=arm64.
+# No BuildKit syntax, so that every builder works. For another platform, on an engine that can run its programs (Docker Desktop, or QEMU's
+# binfmt), as the build itself runs in its Go image: docker buildx build --platform linux/arm64 --build-arg SERVICE=smaran .
 ARG SERVICE
 # Written by scripts/pins from deploy/images.env.
 ARG GO_IMAGE=golang:1.26
@@ -11,7 +12,7 @@ FROM ${GO_IMAGE} AS services
 # Without the tag gRPC's trace page brings html/template in, and with it the linker keeps every exported method: smaran would have
 # 42 MB instead of 30.
 ENV GOWORK=off CGO_ENABLED=0 GOFLAGS=-tags=grpcnotrace
-# BuildKit sets it; empty is the builder's own.
+# BuildKit sets it to what --platform says; empty is the builder's own.
 ARG TARGETARCH
 ENV GOARCH=${TARGETARCH}
 WORKDIR /src
