@@ -26,7 +26,13 @@ get_kind() { echo "go install sigs.k8s.io/kind@$KIND_VERSION, and put \$(go env 
 get_kubectl() { echo "https://kubernetes.io/docs/tasks/tools"; }
 get_istioctl() { echo "curl -L https://istio.io/downloadIstio | ISTIO_VERSION=$ISTIO_VERSION sh -, and put istio-$ISTIO_VERSION/bin on PATH"; }
 
-need_kind() { need kind "$(get_kind)"; }
+kind_version() { kind version | awk '{print $2}'; }
+need_kind() {
+	local version
+	need kind "$(get_kind)"
+	version=$(kind_version)
+	! older "$version" "$KIND_OLDEST" || die "kind is $version, expected $KIND_OLDEST or later" "get it: $(get_kind)"
+}
 need_kubectl() { need kubectl "$(get_kubectl)"; }
 need_istioctl() { need istioctl "$(get_istioctl)"; }
 
@@ -36,4 +42,5 @@ older() {
 	[[ $a != "$b" && $(printf '%s\n%s\n' "$a" "$b" | sort -V | head -n 1) == "$a" ]]
 }
 
-cluster_exists() { kind get clusters 2>/dev/null | grep -qx "$CLUSTER"; }
+# grep reads to the end: with -q it would leave, and kind's next line fail the pipe.
+cluster_exists() { kind get clusters 2>/dev/null | grep -x "$CLUSTER" >/dev/null; }

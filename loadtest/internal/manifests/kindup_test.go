@@ -42,7 +42,8 @@ func (b bench) log() string { return filepath.Join(b.dir, "changes") }
 // run returns what kind-up printed, and what it had changed.
 func (b bench) run(t *testing.T, args ...string) (printed, changes string, err error) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), filepath.Join(b.dir, "bash"), append([]string{"../../../scripts/kind-up"}, args...)...)
+	command := exec.CommandContext(t.Context(), filepath.Join(b.dir, "bash"), append([]string{"../scripts/kind-up"}, args...)...)
+	command.Dir = deploy // what the caller names is seen from there
 	command.Env = []string{"PATH=" + b.dir}
 	out, err := command.CombinedOutput()
 	done, readErr := os.ReadFile(b.log())
@@ -65,11 +66,13 @@ func current(change ...string) map[string]string {
 
 func TestKindUpMakesAClusterAndInstallsIstio(t *testing.T) {
 	printed, changes, err := newBench(t, current()).run(t, "--name", "other", "--node-image", "node:1", "--istio-hub", "hub", "--istio-tag", "1.31.1-x",
-		"--istio-file", "deploy/istio/cni.yaml")
+		"--istio-file", "istio/cni.yaml")
 	require.NoError(t, err, printed)
+	here, err := filepath.Abs(deploy)
+	require.NoError(t, err)
 	require.Contains(t, changes, "kind create cluster --name other --config deploy/kind/cluster.yaml --image node:1 --wait 180s\n")
 	require.Contains(t, changes, "istioctl install --skip-confirmation --context kind-other --filename deploy/istio/operator.yaml"+
-		" --filename deploy/istio/cni.yaml --set hub=hub --set tag=1.31.1-x\n")
+		" --filename "+here+"/istio/cni.yaml --set hub=hub --set tag=1.31.1-x\n")
 	require.Contains(t, printed, "kubectl --context kind-other apply -k deploy/overlays/istio-hash")
 }
 
@@ -92,7 +95,7 @@ func TestKindUpChecksBeforeItChanges(t *testing.T) {
 		"the Istio that starves pods":       {current("istioctl", "client version: 1.30.0"), nil, "leaves new pods without traffic"},
 		"the same by its tag":               {current(), []string{"--istio-tag", "1.30.0-distroless"}, "leaves new pods without traffic"},
 		"an istioctl that knows no version": {current("istioctl", "client version: unknown"), nil, "--istio-hub HUB --istio-tag TAG"},
-		"an operator file that is not":      {current(), []string{"--istio-file", "no-such.yaml"}, "no such file: no-such.yaml"},
+		"an operator file that is not":      {current(), []string{"--istio-file", "no-such.yaml"}, "/deploy/no-such.yaml"},
 		"an option that is not":             {current(), []string{"--nodes", "3"}, "unknown option --nodes"},
 		"an option without its value":       {current(), []string{"--name"}, "--name needs a value"},
 	} {
