@@ -25,9 +25,14 @@ printf '%s\n' "$config" >"$KUBECONFIG"
 kubectl config set-context --current --namespace dev >/dev/null
 kubectl version >/dev/null 2>&1 || die "no answer from the cluster kind-$CLUSTER" "make it: scripts/kind-up"
 
-# A step that leaves something behind undoes it in a function of this name.
+# A step that leaves something behind undoes it in a function of this name, which runs at the step's end, however it came to it.
 undo() { :; }
-trap 'undo; rm -f "$KUBECONFIG"' EXIT
+trap 'undo || true; rm -f "$KUBECONFIG"' EXIT
+# hash_again: the story's overlay as 01 applied it, for steps that put another in its place.
+hash_again() {
+	say "put deploy/overlays/istio-hash back"
+	kubectl apply -k deploy/overlays/istio-hash >/dev/null
+}
 
 bold() { if [[ -t 1 ]]; then printf '\033[1m%s\033[0m\n' "$1"; else printf '%s\n' "$1"; fi; }
 
