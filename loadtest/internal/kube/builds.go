@@ -24,7 +24,7 @@ func (f *fleet) askBuilds(ctx context.Context) revisions {
 		}
 		return builds.Join(all)
 	}
-	return revisions{smaran: of(smaran), jarvis: of(jarvis)}
+	return revisions{smaran: of(Smaran), jarvis: of(Jarvis)}
 }
 
 func (f *fleet) build(ctx context.Context, p *corev1.Pod) string {

@@ -18,20 +18,20 @@ func customize(objects []*unstructured.Unstructured, s driver.Spec) error {
 	if s.Lenient {
 		mode = session.Lenient
 	}
-	d, err := deployment(objects, jarvis)
+	d, err := deployment(objects, Jarvis)
 	if err != nil {
 		return err
 	}
 	if err := unstructured.SetNestedField(d.Object, int64(s.Pods), "spec", "replicas"); err != nil {
 		return fmt.Errorf("%w: %w", ErrOverlay, err)
 	}
-	if err := setVariable(d, jarvis, jarvisMode, string(mode)); err != nil {
+	if err := setVariable(d, Jarvis, jarvisMode, string(mode)); err != nil {
 		return err
 	}
-	if err := setVariable(d, jarvis, jarvisDrain, driver.DrainTimeout.String()); err != nil {
+	if err := setVariable(d, Jarvis, jarvisDrain, driver.DrainTimeout.String()); err != nil {
 		return err
 	}
-	d, err = deployment(objects, smaran)
+	d, err = deployment(objects, Smaran)
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func (d *Driver) Up(ctx context.Context, s driver.Spec) (_ driver.Fleet, err err
 	if err := d.remember(ctx, objects); err != nil {
 		return nil, err
 	}
-	smaranDeployment, err := deployment(objects, smaran)
+	smaranDeployment, err := deployment(objects, Smaran)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func (f *fleet) replicas(ctx context.Context, name string, n int) error {
 
 // scale returns once as many pods are listed and those to go are gone.
 func (f *fleet) scale(ctx context.Context, pods int) error {
-	if err := f.replicas(ctx, jarvis, pods); err != nil {
+	if err := f.replicas(ctx, Jarvis, pods); err != nil {
 		return err
 	}
 	return f.awaitPods(ctx, pods)
@@ -61,13 +61,13 @@ func (f *fleet) scale(ctx context.Context, pods int) error {
 
 // awaitPods waits for a change of jarvis that was made just now: the Deployment as it was seen last may be of before it.
 func (f *fleet) awaitPods(ctx context.Context, pods int) error {
-	d, err := cluster.Deployments().Get(ctx, f.driver.Cluster, Namespace, jarvis)
+	d, err := cluster.Deployments().Get(ctx, f.driver.Cluster, Namespace, Jarvis)
 	if err != nil {
 		return err
 	}
 	return f.view.Await(ctx, func(s view.State) (string, error) {
-		if seen := s.Deployments[jarvis]; seen == nil || seen.Generation < d.Generation {
-			return "the change of " + jarvis + " to be seen", nil
+		if seen := s.Deployments[Jarvis]; seen == nil || seen.Generation < d.Generation {
+			return "the change of " + Jarvis + " to be seen", nil
 		}
 		return f.jarvisIs(s, pods)
 	})
@@ -75,7 +75,7 @@ func (f *fleet) awaitPods(ctx context.Context, pods int) error {
 
 // want is how many pods jarvis is to have.
 func (f *fleet) want(ctx context.Context) (int, error) {
-	d, err := cluster.Deployments().Get(ctx, f.driver.Cluster, Namespace, jarvis)
+	d, err := cluster.Deployments().Get(ctx, f.driver.Cluster, Namespace, Jarvis)
 	if err != nil {
 		return 0, err
 	}
@@ -93,7 +93,7 @@ func (f *fleet) rollout(ctx context.Context) error {
 	}
 	restarted := map[string]any{"kubectl.kubernetes.io/restartedAt": f.driver.Clock.Now().UTC().Format(time.RFC3339Nano)}
 	patch := map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": restarted}}}}
-	if err := cluster.Deployments().Merge(ctx, f.driver.Cluster, Namespace, jarvis, patch); err != nil {
+	if err := cluster.Deployments().Merge(ctx, f.driver.Cluster, Namespace, Jarvis, patch); err != nil {
 		return err
 	}
 	return f.awaitPods(ctx, pods)
@@ -123,7 +123,7 @@ func (f *fleet) stop(ctx context.Context, name string) (string, error) {
 // victim is a pod by its name, or, without one, one that the seed picks among those in rotation, oldest first.
 func (f *fleet) victim(name string) (*corev1.Pod, error) {
 	var candidates []*corev1.Pod
-	for _, p := range f.view.Now().PodsOf(jarvis) {
+	for _, p := range f.view.Now().PodsOf(Jarvis) {
 		_, isFrozen := f.frozen[p.Name]
 		if view.Ready(p) && !isFrozen && (name == "" || p.Name == name) {
 			candidates = append(candidates, p)
@@ -145,7 +145,7 @@ func (f *fleet) kill(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return p.Name, f.killContainer(ctx, p, jarvis, func(s view.State) string {
+	return p.Name, f.killContainer(ctx, p, Jarvis, func(s view.State) string {
 		for _, e := range listed(s) {
 			if e.Pod == p.Name && e.Health == endpoints.Healthy {
 				return ""
@@ -157,9 +157,9 @@ func (f *fleet) kill(ctx context.Context, name string) (string, error) {
 
 // killSmaran ends the coordinator's process, in one of its pods if there are several, and returns once it serves again.
 func (f *fleet) killSmaran(ctx context.Context) (string, error) {
-	pods := slices.DeleteFunc(f.view.Now().PodsOf(smaran), func(p *corev1.Pod) bool { return !view.Ready(p) })
+	pods := slices.DeleteFunc(f.view.Now().PodsOf(Smaran), func(p *corev1.Pod) bool { return !view.Ready(p) })
 	if len(pods) == 0 {
-		return "", fmt.Errorf("%w: no pod of %s is ready", ErrPod, smaran)
+		return "", fmt.Errorf("%w: no pod of %s is ready", ErrPod, Smaran)
 	}
 	p := pods[f.rng.IntN(len(pods))]
 	return p.Name, f.killContainer(ctx, p, smaranContainer, func(view.State) string { return "" })
@@ -204,7 +204,7 @@ func (f *fleet) freeze(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c, err := f.container(ctx, p, jarvis)
+	c, err := f.container(ctx, p, Jarvis)
 	if err != nil {
 		return "", err
 	}
@@ -230,7 +230,7 @@ func (f *fleet) thaw(ctx context.Context, name string) error {
 		if p == nil {
 			continue
 		}
-		if status := view.Container(p, jarvis); status == nil || status.ContainerID != c.ID {
+		if status := view.Container(p, Jarvis); status == nil || status.ContainerID != c.ID {
 			continue
 		}
 		errs = append(errs, f.driver.Signals.Signal(ctx, c, node.Continue))

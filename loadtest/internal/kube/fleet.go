@@ -117,7 +117,7 @@ func (f *fleet) clear(ctx context.Context) error {
 	})
 }
 
-func apps() []string { return []string{jarvis, smaran, redis} }
+func apps() []string { return []string{Jarvis, Smaran, redis} }
 
 // troubleOf is why pods of an app will never be ready.
 func troubleOf(s view.State, app string) error {
@@ -131,16 +131,16 @@ func troubleOf(s view.State, app string) error {
 
 // jarvisIs says what is missing until there are so many pods, all ready and listed, and no others.
 func (f *fleet) jarvisIs(s view.State, pods int) (string, error) {
-	if missing := view.RolledOut(s.Deployments[jarvis]); missing != "" {
-		return missing, troubleOf(s, jarvis)
+	if missing := view.RolledOut(s.Deployments[Jarvis]); missing != "" {
+		return missing, troubleOf(s, Jarvis)
 	}
-	there := s.PodsOf(jarvis)
+	there := s.PodsOf(Jarvis)
 	if len(there) != pods {
-		return fmt.Sprintf("%d pods of %s (now %d, those that end included)", pods, jarvis, len(there)), nil
+		return fmt.Sprintf("%d pods of %s (now %d, those that end included)", pods, Jarvis, len(there)), nil
 	}
 	set := listed(s)
 	if len(proxies.InRotation(set)) != pods || len(set) != pods {
-		return fmt.Sprintf("%d endpoints of %s (now %d, %d of them in rotation)", pods, service, len(set), len(proxies.InRotation(set))), nil
+		return fmt.Sprintf("%d endpoints of %s (now %d, %d of them in rotation)", pods, JarvisService, len(set), len(proxies.InRotation(set))), nil
 	}
 	return "", nil
 }

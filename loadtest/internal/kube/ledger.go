@@ -26,7 +26,7 @@ type ledger struct {
 
 // listed are the pods of jarvis-service, as smaran and the mesh's control plane read them.
 func listed(s view.State) []endpoints.Endpoint {
-	return kubernetes.Merge(s.SlicesOf(service), portName)
+	return kubernetes.Merge(s.SlicesOf(JarvisService), PortName)
 }
 
 // see takes the state after a change of slices.

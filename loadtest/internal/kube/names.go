@@ -12,15 +12,17 @@ import (
 // Namespace is where deploy/ puts everything.
 const Namespace = "dev"
 
-// Names in deploy/. Deployments are also the pods' label app, but for jarvis' and redis' they are the container's as well.
+// Names in deploy/. Deployments are also the pods' label app, but for jarvis' and redis' they are the container's as well. PortName is what
+// Services call the port of a pod, and what Istio takes for the protocol.
 const (
-	jarvis          = "jarvis"
+	Jarvis        = "jarvis"
+	Smaran        = "smaran-v2"
+	JarvisService = "jarvis-service"
+	ServicePort   = 80
+	PortName      = "http"
+
 	redis           = "redis"
-	smaran          = "smaran-v2"
 	smaranContainer = "smaran"
-	service         = "jarvis-service"
-	servicePort     = 80
-	portName        = "http"
 	adminPortName   = "admin"
 	sidecar         = "istio-proxy"
 
@@ -29,7 +31,7 @@ const (
 )
 
 // smaranURL reaches smaran from a pod of the namespace.
-const smaranURL = "http://" + smaran
+const smaranURL = "http://" + Smaran
 
 // lenientRouting is the feature that lets requests without a session pass the mesh.
 const lenientRouting = "routing-lenient"
@@ -47,9 +49,9 @@ const (
 const routes = "80"
 
 // serviceHost is jarvis-service's name in the mesh.
-const serviceHost = service + "." + Namespace + ".svc.cluster.local"
+const serviceHost = JarvisService + "." + Namespace + ".svc.cluster.local"
 
-func outbound() string { return proxies.Outbound(service, Namespace, servicePort) }
+func outbound() string { return proxies.Outbound(JarvisService, Namespace, ServicePort) }
 
 // OverlayOf is the folder below deploy/overlays for a backend as on the command line.
 func OverlayOf(backendName string) string {

@@ -24,22 +24,22 @@ func (f *fleet) Status(context.Context) (*fleetv1.StatusResponse, error) {
 		mode = session.Lenient
 	}
 	out := &fleetv1.StatusResponse{
-		Backend: f.spec.Backend, Policy: f.policy, SmaranUrl: smaranURL, MeshUrl: "http://" + service, SessionMode: string(mode),
+		Backend: f.spec.Backend, Policy: f.policy, SmaranUrl: smaranURL, MeshUrl: "http://" + JarvisService, SessionMode: string(mode),
 		History: f.ledger.all(), SettleMargin: durationpb.New(settleMargin),
 	}
 	for _, p := range f.watch.proxies {
 		out.RingSize = max(out.RingSize, p.ring)
 	}
-	pods := now.PodsOf(jarvis)
+	pods := now.PodsOf(Jarvis)
 	for _, p := range pods {
 		out.Pods = append(out.Pods, pod(p))
 	}
 	if len(pods) > 0 { // which build they all are
 		out.Processes = append(out.Processes, &fleetv1.Process{
-			Name: jarvis, Running: true, Kind: builds.Kind, Version: f.revisions.jarvis + " (" + build(pods[0], jarvis) + ")",
+			Name: Jarvis, Running: true, Kind: builds.Kind, Version: f.revisions.jarvis + " (" + build(pods[0], Jarvis) + ")",
 		})
 	}
-	for _, p := range now.PodsOf(smaran) {
+	for _, p := range now.PodsOf(Smaran) {
 		out.Processes = append(out.Processes,
 			&fleetv1.Process{Name: "smaran", Running: view.Ready(p), Kind: builds.Kind, Version: f.revisions.smaran + " (" + build(p, smaranContainer) + ")"},
 			&fleetv1.Process{Name: "mesh", Running: true, Kind: "istio", Version: tag(proxyImage(p)) + " (Envoy " + f.watch.version + ")"})
@@ -52,11 +52,11 @@ func (f *fleet) Status(context.Context) (*fleetv1.StatusResponse, error) {
 }
 
 func pod(p *corev1.Pod) *fleetv1.Pod {
-	out := &fleetv1.Pod{Name: p.Name, Address: net.JoinHostPort(p.Status.PodIP, strconv.Itoa(containerPort(p, portName))), Phase: fleetv1.PodPhase_POD_PHASE_STARTING}
+	out := &fleetv1.Pod{Name: p.Name, Address: net.JoinHostPort(p.Status.PodIP, strconv.Itoa(containerPort(p, PortName))), Phase: fleetv1.PodPhase_POD_PHASE_STARTING}
 	if p.Status.StartTime != nil {
 		out.Started = timestamppb.New(p.Status.StartTime.Time)
 	}
-	if c := view.Container(p, jarvis); c != nil {
+	if c := view.Container(p, Jarvis); c != nil {
 		out.Restarts = uint32(c.RestartCount)
 	}
 	switch {

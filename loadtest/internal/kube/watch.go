@@ -42,7 +42,7 @@ func (f *fleet) proxies(ctx context.Context) (found []*followed, remark string, 
 		}
 		found = append(found, &followed{proxy: proxies.New(pod, dial), gateway: gateway})
 	}
-	for _, p := range f.view.Now().PodsOf(smaran) {
+	for _, p := range f.view.Now().PodsOf(Smaran) {
 		add(Namespace, p.Name, false)
 	}
 	gateways, err := cluster.Pods().List(ctx, f.driver.Cluster, gatewayNamespace, gatewaySelector)

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/forward"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/proxies"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
@@ -103,7 +104,7 @@ func (n *namespace) known(ctx context.Context, client, service string) ([]string
 	}
 	p := proxies.New(pod.Name, func(ctx context.Context) (net.Conn, error) { return n.dial(ctx, pod.Name, proxies.AdminPort) })
 	defer p.Close()
-	hosts, err := p.Hosts(ctx, proxies.Outbound(service, n.name, servicePort))
+	hosts, err := p.Hosts(ctx, proxies.Outbound(service, n.name, kube.ServicePort))
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +144,7 @@ func (n *namespace) statistics(ctx context.Context, client, service string) (map
 	if err := n.http(ctx, pod.Name, proxies.AdminPort, http.MethodGet, "/stats?format=json&type=Counters", nil, &found); err != nil {
 		return nil, fmt.Errorf("ask the sidecar of %s: %w", pod.Name, err)
 	}
-	prefix := "cluster." + proxies.Outbound(service, n.name, servicePort)
+	prefix := "cluster." + proxies.Outbound(service, n.name, kube.ServicePort)
 	out := map[string]float64{}
 	for _, s := range found.Stats {
 		rest, ok := strings.CutPrefix(s.Name, prefix)

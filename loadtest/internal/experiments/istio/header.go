@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
@@ -32,10 +33,10 @@ func withoutHeader(ctx context.Context, n *namespace) (claims.Finding, error) {
 	if err := n.deploy(ctx, probes{name: inside}, probes{name: jarvis, replicas: headerPods}); err != nil {
 		return claims.Finding{}, err
 	}
-	if err := n.tell(ctx, "istio-hash", nil, "Service "+jarvisService, "DestinationRule "+jarvisRule, "VirtualService "+jarvisRouting); err != nil {
+	if err := n.tell(ctx, "istio-hash", nil, "Service "+kube.JarvisService, "DestinationRule "+jarvisRule, "VirtualService "+jarvisRouting); err != nil {
 		return claims.Finding{}, err
 	}
-	if err := n.knows(ctx, inside, jarvisService, headerPods); err != nil {
+	if err := n.knows(ctx, inside, kube.JarvisService, headerPods); err != nil {
 		return claims.Finding{}, err
 	}
 	if err := n.status(ctx, http.StatusBadRequest); err != nil {
@@ -61,18 +62,18 @@ func withoutHeader(ctx context.Context, n *namespace) (claims.Finding, error) {
 // status waits until a request without the header is answered so.
 func (n *namespace) status(ctx context.Context, want int) error {
 	return n.until(ctx, fmt.Sprintf("a request without the header to be answered with %d", want), func(ctx context.Context) (bool, error) {
-		answers, err := n.ask(ctx, inside, probe.Batch{URL: url(jarvisService, "/inference"), Requests: 1})
+		answers, err := n.ask(ctx, inside, probe.Batch{URL: url(kube.JarvisService, "/inference"), Requests: 1})
 		return len(answers) == 1 && answers[0].Status == want, err
 	})
 }
 
 func (n *namespace) fallback(ctx context.Context) (fallback, error) {
-	bare, err := n.ask(ctx, inside, probe.Batch{URL: url(jarvisService, "/inference"), Requests: headerRequests})
+	bare, err := n.ask(ctx, inside, probe.Batch{URL: url(kube.JarvisService, "/inference"), Requests: headerRequests})
 	if err != nil {
 		return fallback{}, err
 	}
 	named, err := n.ask(ctx, inside, probe.Batch{
-		URL: url(jarvisService, "/inference"), Sessions: sessions("header", headerSessions), Requests: headerRequests,
+		URL: url(kube.JarvisService, "/inference"), Sessions: sessions("header", headerSessions), Requests: headerRequests,
 	})
 	if err != nil {
 		return fallback{}, err

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/overlay"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/view"
 )
 
@@ -54,7 +55,7 @@ func (n *namespace) self() *unstructured.Unstructured {
 	o.SetAPIVersion("v1")
 	o.SetKind("Namespace")
 	o.SetName(n.name)
-	o.SetLabels(map[string]string{"istio-injection": "enabled", partOfLabel: partOf, componentLabel: "claims"})
+	o.SetLabels(map[string]string{"istio-injection": "enabled", overlay.PartOfLabel: overlay.Project, componentLabel: "claims"})
 	return o
 }
 

@@ -14,24 +14,22 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/kube"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/overlay"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
 )
 
 const (
-	partOfLabel = "app.kubernetes.io/part-of"
-	partOf      = "smaran"
-	appLabel    = "app"
+	appLabel = "app"
 	// deploymentLabel tells the pods of two Deployments of one app from each other.
 	deploymentLabel = "claims/deployment"
-	// portName is what the project's Services call the port of a pod, and Istio takes for the protocol.
-	portName = "http"
 )
 
 // Deployments of probes that most experiments have.
 const (
-	inside  = "inside"  // a client with a sidecar
-	outside = "outside" // a client without
-	jarvis  = "jarvis"  // servers in place of the pods, so that the project's Services select them
+	inside  = "inside"    // a client with a sidecar
+	outside = "outside"   // a client without
+	jarvis  = kube.Jarvis // servers in place of the pods, so that the project's Services select them
 )
 
 // probes is a Deployment of them.
@@ -56,7 +54,7 @@ func (p probes) object(image string) (*unstructured.Unstructured, error) {
 	if app == "" {
 		app = p.name
 	}
-	labels := map[string]string{appLabel: app, deploymentLabel: p.name, partOfLabel: partOf}
+	labels := map[string]string{appLabel: app, deploymentLabel: p.name, overlay.PartOfLabel: overlay.Project}
 	annotations := map[string]string{}
 	if p.bare {
 		labels["sidecar.istio.io/inject"] = "false"
@@ -72,9 +70,9 @@ func (p probes) object(image string) (*unstructured.Unstructured, error) {
 	}
 	container := corev1.Container{
 		Name: "probe", Image: image, ImagePullPolicy: corev1.PullIfNotPresent, Args: []string{"probe"},
-		Ports: []corev1.ContainerPort{{Name: portName, ContainerPort: probe.Port}},
+		Ports: []corev1.ContainerPort{{Name: kube.PortName, ContainerPort: probe.Port}},
 		ReadinessProbe: &corev1.Probe{
-			ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: intstr.FromString(portName)}},
+			ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: intstr.FromString(kube.PortName)}},
 			PeriodSeconds: 1,
 		},
 		Resources: corev1.ResourceRequirements{
@@ -91,7 +89,7 @@ func (p probes) object(image string) (*unstructured.Unstructured, error) {
 	}
 	d := &appsv1.Deployment{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"},
-		ObjectMeta: metav1.ObjectMeta{Name: p.name, Labels: map[string]string{partOfLabel: partOf}},
+		ObjectMeta: metav1.ObjectMeta{Name: p.name, Labels: map[string]string{overlay.PartOfLabel: overlay.Project}},
 		Spec: appsv1.DeploymentSpec{
 			Replicas: ptr.To(max(p.replicas, 1)),
 			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{deploymentLabel: p.name}},
@@ -122,13 +120,10 @@ func service(name, app string, labels map[string]string) (*unstructured.Unstruct
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
 		Spec: corev1.ServiceSpec{
 			Selector: map[string]string{appLabel: app},
-			Ports:    []corev1.ServicePort{{Name: portName, Port: servicePort, TargetPort: intstr.FromString(portName)}},
+			Ports:    []corev1.ServicePort{{Name: kube.PortName, Port: kube.ServicePort, TargetPort: intstr.FromString(kube.PortName)}},
 		},
 	})
 }
-
-// servicePort is the project's Services'.
-const servicePort = 80
 
 // plain is an object as the dynamic client takes it; a status is not ours to say.
 func plain(o any) (*unstructured.Unstructured, error) {

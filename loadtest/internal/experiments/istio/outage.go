@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/view"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
@@ -54,10 +55,10 @@ func outage(ctx context.Context, n *namespace) (_ claims.Finding, err error) {
 	if err := n.deploy(ctx, probes{name: inside}, probes{name: jarvis, replicas: outagePods}); err != nil {
 		return claims.Finding{}, err
 	}
-	if err := n.tell(ctx, "istio-hash", nil, "Service "+jarvisService, "DestinationRule "+jarvisRule, "VirtualService "+jarvisRouting); err != nil {
+	if err := n.tell(ctx, "istio-hash", nil, "Service "+kube.JarvisService, "DestinationRule "+jarvisRule, "VirtualService "+jarvisRouting); err != nil {
 		return claims.Finding{}, err
 	}
-	if err := n.knows(ctx, inside, jarvisService, outagePods); err != nil {
+	if err := n.knows(ctx, inside, kube.JarvisService, outagePods); err != nil {
 		return claims.Finding{}, err
 	}
 	homes, err := n.homes(ctx)
@@ -111,7 +112,7 @@ func outage(ctx context.Context, n *namespace) (_ claims.Finding, err error) {
 // picks are requests of all sessions.
 func (n *namespace) picks() probe.Batch {
 	return probe.Batch{
-		URL: url(jarvisService, "/"), Sessions: sessions("outage", outageSessions), Requests: outageRequests, Concurrency: 4, Timeout: deadTime,
+		URL: url(kube.JarvisService, "/"), Sessions: sessions("outage", outageSessions), Requests: outageRequests, Concurrency: 4, Timeout: deadTime,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
@@ -52,7 +53,7 @@ func preStop(ctx context.Context, n *namespace) (claims.Finding, error) {
 	if err := n.deploy(ctx, probes{name: inside}); err != nil {
 		return claims.Finding{}, err
 	}
-	if err := n.tell(ctx, "stateful-cookie", nil, "Service "+jarvisService, "DestinationRule "+jarvisRule, "VirtualService "+jarvisRouting); err != nil {
+	if err := n.tell(ctx, "stateful-cookie", nil, "Service "+kube.JarvisService, "DestinationRule "+jarvisRule, "VirtualService "+jarvisRouting); err != nil {
 		return claims.Finding{}, err
 	}
 	var found [2]losses
@@ -61,7 +62,7 @@ func preStop(ctx context.Context, n *namespace) (claims.Finding, error) {
 		if err := n.deploy(ctx, p); err != nil {
 			return claims.Finding{}, err
 		}
-		if err := n.knows(ctx, inside, jarvisService, stopPods); err != nil {
+		if err := n.knows(ctx, inside, kube.JarvisService, stopPods); err != nil {
 			return claims.Finding{}, err
 		}
 		var err error
@@ -76,7 +77,7 @@ func preStop(ctx context.Context, n *namespace) (claims.Finding, error) {
 func (n *namespace) restarted(ctx context.Context, prefix string) (losses, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	target := url(jarvisService, "")
+	target := url(kube.JarvisService, "")
 	stream := func(d time.Duration) string { return target + probe.PathHold + "?for=" + d.String() }
 	batches := []probe.Batch{
 		{URL: target + "/", Sessions: sessions(prefix, stopSessions), Cookies: true, Keep: []string{wire.HeaderTurn},

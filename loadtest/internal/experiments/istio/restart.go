@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
@@ -49,7 +50,7 @@ func restart(ctx context.Context, n *namespace) (claims.Finding, error) {
 	var asked error
 	wait.Go(func() {
 		answers, asked = n.ask(asking, inside, probe.Batch{
-			URL: url(jarvisService, wire.PathInference), Sessions: sessions("restart", restartSessions), Cookies: true,
+			URL: url(kube.JarvisService, wire.PathInference), Sessions: sessions("restart", restartSessions), Cookies: true,
 			Keep: []string{wire.HeaderTurn}, Lasting: restartTime, Concurrency: restartSessions, Every: restartEvery,
 		})
 	})

@@ -7,21 +7,17 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 	"github.com/smaran-v2/smaran/loadtest/internal/manifests"
 )
-
-// home is the namespace that deploy/ is written for.
-const home = "dev"
 
 // debugAccount is the walk-through's ServiceAccount, which jarvis-callers names: probes that call jarvis itself run as it.
 const debugAccount = "debug"
 
-// Names of the project's objects.
+// Names of the project's objects, besides those of package kube.
 const (
-	jarvisService = "jarvis-service"
 	jarvisRule    = "jarvis-consistent-hash"
 	jarvisRouting = "jarvis-routing"
-	smaranService = "smaran-v2"
 )
 
 // story is an overlay with features as it would be in another namespace. What would be heard outside of that, the gateway and its
@@ -34,11 +30,11 @@ func story(deploy, namespace, overlay string, features ...string) ([]*unstructur
 	var out []*unstructured.Unstructured
 	for _, o := range rendered {
 		switch id := o.GetKind() + " " + o.GetName(); id {
-		case "Namespace " + home, "Gateway smaran", "VirtualService smaran-routing":
+		case "Namespace " + kube.Namespace, "Gateway smaran", "VirtualService smaran-routing":
 			continue
 		case "VirtualService " + jarvisRouting:
 			unstructured.RemoveNestedField(o.Object, "spec", "gateways")
-			if err := unstructured.SetNestedStringSlice(o.Object, []string{jarvisService}, "spec", "hosts"); err != nil {
+			if err := unstructured.SetNestedStringSlice(o.Object, []string{kube.JarvisService}, "spec", "hosts"); err != nil {
 				return nil, fmt.Errorf("%s: %w", id, err)
 			}
 		}
@@ -50,16 +46,16 @@ func story(deploy, namespace, overlay string, features ...string) ([]*unstructur
 	return out, nil
 }
 
-// moved is an object that says another namespace wherever it said home.
+// moved is an object that says another namespace wherever it said kube.Namespace, for which deploy/ is written.
 func moved(o *unstructured.Unstructured, namespace string) (*unstructured.Unstructured, error) {
 	text, err := json.Marshal(o)
 	if err != nil {
 		return nil, err
 	}
 	said := strings.NewReplacer(
-		`"namespace":"`+home+`"`, `"namespace":"`+namespace+`"`, // metadata, and a RoleBinding's subjects
-		"kubernetes://"+home+"/", "kubernetes://"+namespace+"/", // SMARAN_ENDPOINTS
-		"/ns/"+home+"/", "/ns/"+namespace+"/", // an AuthorizationPolicy's principals
+		`"namespace":"`+kube.Namespace+`"`, `"namespace":"`+namespace+`"`, // metadata, and a RoleBinding's subjects
+		"kubernetes://"+kube.Namespace+"/", "kubernetes://"+namespace+"/", // SMARAN_ENDPOINTS
+		"/ns/"+kube.Namespace+"/", "/ns/"+namespace+"/", // an AuthorizationPolicy's principals
 	).Replace(string(text))
 	out := &unstructured.Unstructured{}
 	return out, out.UnmarshalJSON([]byte(said))

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 )
 
 const deployFolder = "../../../../deploy"
@@ -32,7 +33,7 @@ func TestStoryLeavesHomeAlone(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, gateways)
 		}
-		_, err = pick(objects, "Deployment "+jarvis, "Deployment "+smaranService, "Service "+jarvisService, "PeerAuthentication default")
+		_, err = pick(objects, "Deployment "+jarvis, "Deployment "+kube.Smaran, "Service "+kube.JarvisService, "PeerAuthentication default")
 		require.NoError(t, err)
 		_, err = pick(objects, "Deployment no-such")
 		require.ErrorIs(t, err, ErrMissing)

@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/overlay"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/proxies"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
@@ -48,26 +50,26 @@ func strict(ctx context.Context, n *namespace) (claims.Finding, error) {
 	if err := n.deploy(ctx, probes{name: inside}, probes{name: outside, bare: true}, probes{name: shortLived, proxy: short}, probes{name: jarvis}); err != nil {
 		return claims.Finding{}, err
 	}
-	if err := n.tell(ctx, "istio-hash", nil, "Service "+jarvisService, "PeerAuthentication default"); err != nil {
+	if err := n.tell(ctx, "istio-hash", nil, "Service "+kube.JarvisService, "PeerAuthentication default"); err != nil {
 		return claims.Finding{}, err
 	}
-	if err := n.apply(ctx, connectionEach(jarvisService)); err != nil {
+	if err := n.apply(ctx, connectionEach(kube.JarvisService)); err != nil {
 		return claims.Finding{}, err
 	}
 	for _, client := range []string{inside, shortLived} {
-		if err := n.knows(ctx, client, jarvisService, 1); err != nil {
+		if err := n.knows(ctx, client, kube.JarvisService, 1); err != nil {
 			return claims.Finding{}, err
 		}
 	}
 	err := n.until(ctx, "every request to make a connection", func(ctx context.Context) (bool, error) {
-		before, err := n.statistics(ctx, shortLived, jarvisService)
+		before, err := n.statistics(ctx, shortLived, kube.JarvisService)
 		if err != nil {
 			return false, err
 		}
-		if _, err := n.ask(ctx, shortLived, probe.Batch{URL: url(jarvisService, "/"), Requests: connects}); err != nil {
+		if _, err := n.ask(ctx, shortLived, probe.Batch{URL: url(kube.JarvisService, "/"), Requests: connects}); err != nil {
 			return false, err
 		}
-		after, err := n.statistics(ctx, shortLived, jarvisService)
+		after, err := n.statistics(ctx, shortLived, kube.JarvisService)
 		return after[countConnections]-before[countConnections] >= connects, err
 	})
 	if err != nil {
@@ -93,7 +95,7 @@ func strict(ctx context.Context, n *namespace) (claims.Finding, error) {
 	if err := n.permissive(ctx); err != nil {
 		return claims.Finding{}, err
 	}
-	if err := n.answers(ctx, outside, jarvisService); err != nil {
+	if err := n.answers(ctx, outside, kube.JarvisService); err != nil {
 		return claims.Finding{}, err
 	}
 	if m.plainPermissive, _, err = n.share(ctx, outside); err != nil {
@@ -114,7 +116,7 @@ const (
 func connectionEach(service string) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
-		"metadata": map[string]any{"name": "connection-each", "labels": map[string]any{partOfLabel: partOf}},
+		"metadata": map[string]any{"name": "connection-each", "labels": map[string]any{overlay.PartOfLabel: overlay.Project}},
 		"spec": map[string]any{
 			"host":          service,
 			"trafficPolicy": map[string]any{"connectionPool": map[string]any{"http": map[string]any{"maxRequestsPerConnection": int64(1)}}},
@@ -140,7 +142,7 @@ func (n *namespace) permissive(ctx context.Context) error {
 
 // share of requests that were answered, and the error of one that was not.
 func (n *namespace) share(ctx context.Context, client string) (float64, string, error) {
-	answers, err := n.ask(ctx, client, probe.Batch{URL: url(jarvisService, "/"), Requests: strictRequests, Concurrency: 5})
+	answers, err := n.ask(ctx, client, probe.Batch{URL: url(kube.JarvisService, "/"), Requests: strictRequests, Concurrency: 5})
 	if err != nil || len(answers) == 0 {
 		return 0, "", err
 	}
@@ -159,7 +161,7 @@ func (n *namespace) share(ctx context.Context, client string) (float64, string, 
 func (n *namespace) rotations(ctx context.Context, m *mutual) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	before, err := n.statistics(ctx, shortLived, jarvisService)
+	before, err := n.statistics(ctx, shortLived, kube.JarvisService)
 	if err != nil {
 		return err
 	}
@@ -167,7 +169,7 @@ func (n *namespace) rotations(ctx context.Context, m *mutual) error {
 	var answers []probe.Answer
 	var asked error
 	asking.Go(func() {
-		answers, asked = n.ask(ctx, shortLived, probe.Batch{URL: url(jarvisService, "/"), Lasting: watchTime, Every: 100 * time.Millisecond})
+		answers, asked = n.ask(ctx, shortLived, probe.Batch{URL: url(kube.JarvisService, "/"), Lasting: watchTime, Every: 100 * time.Millisecond})
 	})
 	seen := map[string]map[string]bool{inside: {}, shortLived: {}}
 	ticker := time.NewTicker(serialEvery)
@@ -197,7 +199,7 @@ func (n *namespace) rotations(ctx context.Context, m *mutual) error {
 	if asked != nil {
 		return asked
 	}
-	after, err := n.statistics(ctx, shortLived, jarvisService)
+	after, err := n.statistics(ctx, shortLived, kube.JarvisService)
 	if err != nil {
 		return err
 	}

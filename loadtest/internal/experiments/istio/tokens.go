@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 	"github.com/smaran-v2/smaran/services/affinity"
@@ -39,10 +40,10 @@ func (n *namespace) fleet(ctx context.Context, overlay string) error {
 	if err := n.deploy(ctx, probes{name: inside, account: debugAccount}); err != nil {
 		return err
 	}
-	if err := n.rolledOut(ctx, jarvis, smaranService); err != nil {
+	if err := n.rolledOut(ctx, jarvis, kube.Smaran); err != nil {
 		return err
 	}
-	return n.knows(ctx, inside, jarvisService, tokenPods)
+	return n.knows(ctx, inside, kube.JarvisService, tokenPods)
 }
 
 // addresses of jarvis' pods, by name.
@@ -61,13 +62,13 @@ func tokenNames(ctx context.Context, n *namespace) (claims.Finding, error) {
 	if err := n.fleet(ctx, "stateful-header"); err != nil {
 		return claims.Finding{}, err
 	}
-	b := probe.Batch{URL: url(jarvisService, wire.PathInference), Sessions: sessions("token", 1), Requests: 1, Keep: []string{wire.HeaderStateful}}
+	b := probe.Batch{URL: url(kube.JarvisService, wire.PathInference), Sessions: sessions("token", 1), Requests: 1, Keep: []string{wire.HeaderStateful}}
 	first, err := n.ask(ctx, inside, b)
 	if err != nil {
 		return claims.Finding{}, err
 	}
 	if len(first) != 1 || !first[0].OK() {
-		return claims.Finding{}, fmt.Errorf("%w: %s did not answer: %+v", ErrProbe, jarvisService, first)
+		return claims.Finding{}, fmt.Errorf("%w: %s did not answer: %+v", ErrProbe, kube.JarvisService, first)
 	}
 	given := first[0].Header[wire.HeaderStateful]
 	address, decodes := affinity.DecodeHeader(given)
@@ -122,11 +123,11 @@ func forgery(ctx context.Context, n *namespace) (claims.Finding, error) {
 	if err := n.fleet(ctx, "stateful-header"); err != nil {
 		return claims.Finding{}, err
 	}
-	if err := n.answers(ctx, inside, smaranService); err != nil {
+	if err := n.answers(ctx, inside, kube.Smaran); err != nil {
 		return claims.Finding{}, err
 	}
 	shares := map[string]float64{}
-	for _, service := range []string{jarvisService, smaranService} {
+	for _, service := range []string{kube.JarvisService, kube.Smaran} {
 		for pod, address := range n.addresses() {
 			answers, err := n.ask(ctx, inside, probe.Batch{
 				URL: url(service, wire.PathInference), Sessions: sessions("forged-"+service+"-"+pod, tokenRequests/tokenPods),
@@ -144,7 +145,7 @@ func forgery(ctx context.Context, n *namespace) (claims.Finding, error) {
 			shares[service] += shareAt(pod, answers) / tokenPods
 		}
 	}
-	return judgeForgery(shares[jarvisService], shares[smaranService]), nil
+	return judgeForgery(shares[kube.JarvisService], shares[kube.Smaran]), nil
 }
 
 func judgeForgery(raw, sealed float64) claims.Finding {

@@ -16,8 +16,12 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
 )
 
-// PartOf is the label that every object of the project has.
-const PartOf = "app.kubernetes.io/part-of=smaran"
+// PartOf is the label that every object of the project has, as a selector.
+const (
+	PartOfLabel = "app.kubernetes.io/part-of"
+	Project     = "smaran"
+	PartOf      = PartOfLabel + "=" + Project
+)
 
 // ErrForeign is returned for an object that has the name of one of ours and is not: it is somebody's, and stays as it is.
 var ErrForeign = errors.New("the namespace is somebody else's")
@@ -135,8 +139,7 @@ func (n Namespace) look(ctx context.Context, objects []*unstructured.Unstructure
 
 // labelled says whether an object has the project's label.
 func labelled(o *unstructured.Unstructured) bool {
-	name, value, _ := strings.Cut(PartOf, "=")
-	return o.GetLabels()[name] == value
+	return o.GetLabels()[PartOfLabel] == Project
 }
 
 // namespacesFirst orders ids so that what others lie in is made before them.
