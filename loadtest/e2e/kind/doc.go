@@ -3,5 +3,6 @@
 //	make e2e-kind
 //
 // which builds the images and loads them first; scripts/kind-up makes the cluster. It looks at what must hold on any machine, however busy:
-// where sessions go and what calls survive, not how long it takes. It uses namespace dev, and leaves it as it was.
+// where sessions go and what calls survive, not how long it takes. And it looks at what the variants of deploy/ say that they do, from a pod
+// with curl. It uses namespace dev, and leaves it as it was.
 package kind

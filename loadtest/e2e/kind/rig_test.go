@@ -3,8 +3,14 @@ package kind_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,13 +18,17 @@ import (
 	"github.com/jonboulle/clockwork"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/remotecommand"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/cli"
+	"github.com/smaran-v2/smaran/loadtest/internal/envoyadmin"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/forward"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/overlay"
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/proxies"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/view"
 	"github.com/smaran-v2/smaran/loadtest/internal/manifests"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
@@ -52,13 +62,27 @@ func kubeContext() string {
 	return "kind-smaran"
 }
 
+// calls of a run.
+const calls = 12
+
+// few is none on a machine that keeps up. On one that does not, a pod may miss its probes, or Redis the 50 ms that it is given, and some
+// sessions pay for it.
+func few(t *testing.T, r *reportv1.Result, n uint64, what string) {
+	t.Helper()
+	if r.GetValid() {
+		require.Zero(t, n, "%s: %s", r.GetBackend(), what)
+		return
+	}
+	require.Less(t, n, uint64(calls/4), "%s: %s, on a busy machine: %v", r.GetBackend(), what, r.GetInvalidReasons())
+}
+
 // run puts backends under a small load, one after another, and does things to each. It gives their results by name.
 func run(t *testing.T, backends []string, duration time.Duration, events ...string) map[string]*reportv1.Result {
 	t.Helper()
 	results, err := runFor(t.Context(), t, backends, duration, events...)
 	for _, r := range results {
-		for _, why := range r.GetInvalidReasons() { // only a machine that is too busy to measure on may make it so
-			require.Contains(t, why, "the generator", r.GetBackend())
+		for _, why := range r.GetInvalidReasons() { // only a machine that is too busy to measure on may make it so: it is late, or Istio is
+			require.Regexp(t, "the generator|a change of endpoints", why, r.GetBackend())
 		}
 		for _, e := range r.GetEvents() {
 			require.Empty(t, e.GetError(), "%s: %s", r.GetBackend(), e.GetName())
@@ -75,7 +99,7 @@ func runFor(ctx context.Context, t *testing.T, backends []string, duration time.
 	file := filepath.Join(t.TempDir(), "report.json")
 	args := []string{
 		"run", "--driver", "kubernetes", "--context", kubeContext(), "--deploy", deploy, "--backend", strings.Join(backends, ","),
-		"--calls", "12", "--rate", "12", "--warmup", "4s", "--watchdog", "2s", "--duration", duration.String(), "--json", file,
+		"--calls", strconv.Itoa(calls), "--rate", "12", "--warmup", "4s", "--watchdog", "2s", "--duration", duration.String(), "--json", file,
 	}
 	for _, e := range events {
 		args = append(args, "--event", e)
@@ -102,64 +126,159 @@ func (w logWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// deployed makes the namespace an overlay, as a user has it, with so many jarvis. At the end of the test the namespace is what it was before it.
-func deployed(t *testing.T, c *cluster.Client, name string, replicas int) {
+// The clients: the walk-through's pod with curl, whose account may call jarvis, and two like it with an account that nobody names, one of
+// them without a sidecar.
+const (
+	debug    = "debug"
+	stranger = "stranger"
+	outside  = "outside"
+)
+
+// clients are the objects of all of them.
+func clients(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
-	n := overlay.Namespace{Cluster: c, Name: kube.Namespace, Clock: clockwork.NewRealClock()}
+	objects, err := manifests.Render(filepath.Join(deploy, "variants", debug))
+	require.NoError(t, err)
+	out := objects
+	for _, o := range objects {
+		if o.GetKind() != "Deployment" {
+			continue
+		}
+		for _, name := range []string{stranger, outside} {
+			o = o.DeepCopy()
+			o.SetName(name)
+			set(t, o, name, "spec", "selector", "matchLabels", "app")
+			set(t, o, name, "spec", "template", "metadata", "labels", "app")
+			set(t, o, "default", "spec", "template", "spec", "serviceAccountName")
+			if name == outside {
+				set(t, o, "false", "spec", "template", "metadata", "labels", "sidecar.istio.io/inject")
+			}
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+func set(t *testing.T, o *unstructured.Unstructured, value any, path ...string) {
+	t.Helper()
+	require.NoError(t, unstructured.SetNestedField(o.Object, value, path...))
+}
+
+// overlaid are the objects of an overlay, with so many jarvis.
+func overlaid(t *testing.T, name string, replicas int64) []*unstructured.Unstructured {
+	t.Helper()
 	objects, err := manifests.RenderWith(deploy, name)
 	require.NoError(t, err)
+	for _, o := range objects {
+		if o.GetKind() == "Deployment" && o.GetName() == kube.Jarvis {
+			set(t, o, replicas, "spec", "replicas")
+		}
+	}
+	return objects
+}
+
+// take makes the namespace what the objects say, as a user has it. At the end of the test it is what it was before, whatever became of it.
+func take(t *testing.T, c *cluster.Client, objects []*unstructured.Unstructured) overlay.Namespace {
+	t.Helper()
+	n := overlay.Namespace{Cluster: c, Name: kube.Namespace, Clock: clockwork.NewRealClock()}
 	before, earlier, err := n.Remember(t.Context(), objects, t.Name())
 	require.NoError(t, err)
 	require.Nil(t, earlier, "a load test was killed here: make a run first, it puts the namespace right")
 	require.NoError(t, cluster.Secrets().Delete(t.Context(), c, kube.Namespace, "loadtest-found", -1)) // the program under test keeps its own
 	t.Cleanup(func() { require.NoError(t, n.Restore(context.WithoutCancel(t.Context()), before, objects)) })
+	become(t, n, objects)
+	return n
+}
+
+// become makes the namespace what the objects say, and waits for its pods.
+func become(t *testing.T, n overlay.Namespace, objects []*unstructured.Unstructured) {
+	t.Helper()
 	require.NoError(t, n.Switch(t.Context(), objects))
-	require.NoError(t, cluster.Deployments().Merge(t.Context(), c, kube.Namespace, "jarvis", map[string]any{"spec": map[string]any{"replicas": replicas}}, "scale"))
-	for _, name := range []string{"redis", "jarvis", "smaran-v2"} {
-		require.EventuallyWithT(t, func(collect *assertT) {
-			d, err := cluster.Deployments().Get(t.Context(), c, kube.Namespace, name)
-			require.NoError(collect, err)
-			require.Empty(collect, view.RolledOut(d))
-		}, 3*time.Minute, time.Second)
+	ctx := t.Context()
+	for _, o := range objects {
+		if o.GetKind() != "Deployment" {
+			continue
+		}
+		require.EventuallyWithT(t, func(t *assertT) {
+			d, err := cluster.Deployments().Get(ctx, n.Cluster, kube.Namespace, o.GetName())
+			require.NoError(t, err)
+			require.Empty(t, view.RolledOut(d))
+		}, 3*time.Minute, time.Second, o.GetName())
 	}
 }
 
-// curl asks smaran once, from a pod with or without a sidecar, and gives curl's exit code: 0 for an inference, not for an error that the
-// pod's own sidecar answered with.
-func curl(t *testing.T, c *cluster.Client, sidecar bool) int32 {
-	t.Helper()
-	name := map[bool]string{true: "e2e-inside", false: "e2e-outside"}[sidecar]
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: name, Namespace: kube.Namespace,
-			Labels:      map[string]string{"sidecar.istio.io/inject": map[bool]string{true: "true", false: "false"}[sidecar]},
-			Annotations: map[string]string{"sidecar.istio.io/nativeSidecar": "true", "sidecar.istio.io/proxyCPU": "10m"},
-		},
-		Spec: corev1.PodSpec{
-			RestartPolicy: corev1.RestartPolicyNever, TerminationGracePeriodSeconds: ptr.To(int64(1)),
-			Containers: []corev1.Container{{
-				Name: "curl", Image: "curlimages/curl:8.16.0",
-				Command: []string{"curl"},
-				Args:    []string{"--silent", "--show-error", "--max-time", "10", "--retry", "3", "-H", "x-call-session-id: e2e", "http://smaran-v2/inference"},
-			}},
-		},
+// pod is the client's that runs.
+func pod(ctx context.Context, t require.TestingT, c *cluster.Client, client string) string {
+	pods, err := cluster.Pods().List(ctx, c, kube.Namespace, "app="+client)
+	require.NoError(t, err)
+	pods = slices.DeleteFunc(pods, func(p *corev1.Pod) bool { return !view.Ready(p) })
+	require.Len(t, pods, 1, client)
+	return pods[0].Name
+}
+
+// execTime bounds a command.
+const execTime = time.Minute
+
+// shell runs a command in a client, and gives what it printed. The error is the command's, where it failed.
+func shell(ctx context.Context, t require.TestingT, c *cluster.Client, client, command string) (string, error) {
+	address, path, err := rest.DefaultServerUrlFor(c.REST)
+	require.NoError(t, err)
+	target := address.JoinPath(path, "api/v1/namespaces", kube.Namespace, "pods", pod(ctx, t, c, client), "exec")
+	target.RawQuery = url.Values{"container": {"curl"}, "command": {"sh", "-c", command}, "stdout": {"true"}, "stderr": {"true"}}.Encode()
+	executor, err := remotecommand.NewWebSocketExecutor(c.REST, http.MethodGet, target.String())
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(ctx, execTime)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	if err := executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &stdout, Stderr: &stderr}); err != nil {
+		return stdout.String(), fmt.Errorf("%s: %w: %s", command, err, strings.TrimSpace(stderr.String()))
 	}
-	ctx := context.WithoutCancel(t.Context())
-	require.NoError(t, cluster.Pods().Delete(ctx, c, kube.Namespace, name, 0))
-	require.EventuallyWithT(t, func(t *assertT) {
-		_, err := cluster.Pods().Get(ctx, c, kube.Namespace, name)
-		require.ErrorIs(t, err, cluster.ErrNotFound)
-	}, time.Minute, time.Second)
-	require.NoError(t, cluster.Pods().Create(ctx, c, kube.Namespace, pod))
-	t.Cleanup(func() { require.NoError(t, cluster.Pods().Delete(ctx, c, kube.Namespace, name, 0)) })
-	var code int32
-	require.EventuallyWithT(t, func(t *assertT) {
-		p, err := cluster.Pods().Get(ctx, c, kube.Namespace, name)
-		require.NoError(t, err)
-		require.NotEmpty(t, p.Status.ContainerStatuses)
-		ended := p.Status.ContainerStatuses[0].State.Terminated
-		require.NotNil(t, ended)
-		code = ended.ExitCode
-	}, 2*time.Minute, time.Second)
-	return code
+	return stdout.String(), nil
+}
+
+// answer is what came of a request.
+type answer struct{ code, pod, cookie string }
+
+// ask sends requests from a client, a few at a time, with curl's arguments, in which {} is a request's number.
+func ask(ctx context.Context, t require.TestingT, c *cluster.Client, client, arguments string) (out []answer) {
+	said, err := shell(ctx, t, c, client, fmt.Sprintf(`seq %d | xargs -P 5 -I{} curl --silent --max-time 10 --output /dev/null `+
+		`--write-out '%%{http_code} %%header{x-jarvis-pod} %%header{set-cookie}\n' %s`, asked, arguments))
+	require.NoError(t, err)
+	for line := range strings.Lines(said) {
+		fields := append(strings.SplitN(strings.TrimSpace(line), " ", 3), "", "")
+		out = append(out, answer{fields[0], fields[1], fields[2]})
+	}
+	require.Len(t, out, asked)
+	return out
+}
+
+// asked is how many requests are sent at a time. That so many go to one of three pods by chance happens once in a billion times.
+const asked = 20
+
+// podsOf are the pods that answered, and all did.
+func podsOf(t require.TestingT, answers []answer) map[string]bool {
+	pods := map[string]bool{}
+	for _, a := range answers {
+		require.Equal(t, "200", a.code)
+		pods[a.pod] = true
+	}
+	return pods
+}
+
+// refused says that no request got through, and each has the code.
+func refused(t require.TestingT, code string, answers []answer) {
+	for _, a := range answers {
+		require.Equal(t, answer{code: code}, a)
+	}
+}
+
+// sidecar is the Envoy beside a client.
+func sidecar(t *testing.T, c *cluster.Client, client string) envoyadmin.Admin {
+	t.Helper()
+	at := forward.Pod{Namespace: kube.Namespace, Name: pod(t.Context(), t, c, client), Port: proxies.AdminPort}
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return forward.Dialer{Config: c.REST}.Dial(ctx, at)
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return envoyadmin.Admin{Base: "http://envoy", HTTP: &http.Client{Transport: transport, Timeout: execTime}}
 }
