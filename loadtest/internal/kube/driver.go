@@ -44,11 +44,10 @@ type Driver struct {
 	// Say, optional, is told what the driver does, in a few words.
 	Say func(string)
 
-	mu       sync.Mutex
-	found    *overlay.Found
-	lastSet  []*unstructured.Unstructured
-	beating  sync.WaitGroup
-	stopBeat context.CancelFunc
+	mu      sync.Mutex
+	found   *overlay.Found
+	lastSet []*unstructured.Unstructured
+	beating *heart
 }
 
 // Name is "kubernetes".
@@ -100,7 +99,7 @@ func (d *Driver) Up(ctx context.Context, s driver.Spec) (_ driver.Fleet, err err
 	}
 	f := &fleet{
 		driver: d, spec: s, policy: policy, ledger: &ledger{clock: d.Clock}, rng: rand.New(rand.NewPCG(s.Seed, 0)),
-		frozen: map[string]node.Container{}, died: make(chan struct{}), turn: make(chan struct{}, 1),
+		frozen: map[string]node.Container{}, heart: d.beating, turn: make(chan struct{}, 1),
 	}
 	if f.view, err = view.Follow(ctx, d.Cluster, Namespace, d.Log, f.ledger.see); err != nil {
 		return nil, err
@@ -117,61 +116,54 @@ func (d *Driver) Up(ctx context.Context, s driver.Spec) (_ driver.Fleet, err err
 	return f, nil
 }
 
-// remember keeps what is in the namespace, before the first change.
+// remember keeps what is in the namespace, before the first change, and sees before each that nothing of others is in the way.
 func (d *Driver) remember(ctx context.Context, objects []*unstructured.Unstructured) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lastSet = objects
-	if d.found != nil {
-		return nil
-	}
-	found, earlier, err := d.namespace().Remember(ctx, objects, d.By)
-	if err != nil {
-		return err
-	}
-	d.found = &found
-	if earlier != nil {
-		d.say("a load test of %s, begun %s, was killed: removing its Job; at the end the namespace becomes what that one had found",
-			earlier.By, earlier.Started.Local().Format(time.DateTime))
-	}
-	beat, stop := context.WithCancel(context.WithoutCancel(ctx))
-	d.stopBeat = stop
-	d.beating.Go(func() { d.beat(beat) })
-	return nil
-}
-
-// beat says that this program lives, until ctx ends.
-func (d *Driver) beat(ctx context.Context) {
-	ticker := d.Clock.NewTicker(overlay.BeatEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.Chan():
-			if err := d.namespace().Beat(ctx); err != nil && ctx.Err() == nil {
-				d.Log.Warn("heartbeat failed", "error", err)
-			}
+	n := d.namespace()
+	if d.found == nil {
+		found, earlier, err := n.Remember(ctx, objects, d.By)
+		if err != nil {
+			return err
+		}
+		d.found, d.beating = &found, beat(ctx, n, found, d.Log)
+		if earlier != nil {
+			d.say("a load test of %s, begun %s, was killed: its Job will be removed; at the end the namespace becomes what that one had found",
+				earlier.By, earlier.Started.Local().Format(time.DateTime))
 		}
 	}
+	d.lastSet = objects
+	if err := d.beating.Err(); err != nil {
+		return err
+	}
+	return n.Check(ctx, objects)
 }
 
-// Close puts back what was found, and returns when its Deployments have rolled out. It may be called again, and does nothing where nothing
-// was changed.
+// Close puts back what was found, and returns when those of its Deployments that had rolled out have again. It may be called again, after a
+// failure too, and does nothing where nothing was changed. It fails with overlay.ErrLost where the namespace is another program's by now: that
+// one puts back what was found here.
 func (d *Driver) Close(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.found == nil {
 		return nil
 	}
-	d.stopBeat()
-	d.beating.Wait()
-	found := d.found
-	d.found = nil
-	d.say("putting back what was found in namespace %s", Namespace)
-	if err := d.namespace().Restore(ctx, *found, d.lastSet); err != nil {
+	n := d.namespace()
+	switch err := n.Held(ctx, *d.found); {
+	case errors.Is(err, overlay.ErrLost):
+		d.say("nothing is put back in namespace %s", Namespace)
+		d.forget()
+		return fmt.Errorf("nothing was put back: %w", err)
+	case err != nil:
 		return fmt.Errorf("put back what was found: %w", err)
 	}
+	d.say("putting back what was found in namespace %s", Namespace)
+	d.beating.expectEnd()
+	if err := n.Restore(ctx, *d.found, d.lastSet); err != nil {
+		return fmt.Errorf("put back what was found: %w", err)
+	}
+	found := d.found
+	d.forget()
 	if !found.Existed {
 		return nil
 	}
@@ -181,13 +173,17 @@ func (d *Driver) Close(ctx context.Context) error {
 	}
 	defer v.Close()
 	return v.Await(ctx, func(s view.State) (string, error) {
-		for _, o := range found.Objects {
-			if o.GetKind() == "Deployment" {
-				if missing := view.RolledOut(s.Deployments[o.GetName()]); missing != "" {
-					return missing, nil
-				}
+		for _, name := range found.RolledOut {
+			if missing := view.RolledOut(s.Deployments[name]); missing != "" {
+				return missing, nil
 			}
 		}
 		return "", nil
 	})
+}
+
+// forget is the end of this program's hold on the namespace.
+func (d *Driver) forget() {
+	d.beating.stop()
+	d.found, d.beating = nil, nil
 }

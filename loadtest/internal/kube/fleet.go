@@ -40,21 +40,27 @@ type fleet struct {
 	rng    *rand.Rand
 	frozen map[string]node.Container
 
-	died chan struct{}
-	once sync.Once
+	heart *heart
+	once  sync.Once
 }
 
-// Died implements driver.Fleet. A cluster does not end by itself: what can't be reached any more fails the run by its events.
-func (f *fleet) Died() <-chan struct{} { return f.died }
+// Died implements driver.Fleet. A cluster does not end by itself, and what can't be reached any more fails the run by its events; but the
+// namespace may be taken over by another program.
+func (f *fleet) Died() <-chan struct{} { return f.heart.lost }
 
-// Err implements driver.Fleet.
-func (*fleet) Err() error { return nil }
+// Err implements driver.Fleet. It is a driver.ErrDied and an overlay.ErrLost.
+func (f *fleet) Err() error {
+	if err := f.heart.Err(); err != nil {
+		return fmt.Errorf("%w: %w", driver.ErrDied, err)
+	}
+	return nil
+}
 
 // Down implements driver.Fleet: it thaws what an interrupted run left frozen, and stops looking. Else the namespace stays as it is for the
-// next run; Driver.Close puts back what was found.
-func (f *fleet) Down(ctx context.Context) (err error) {
+// next run; Driver.Close puts back what was found. Where something could not be thawed it tries again when it is called again.
+func (f *fleet) Down(ctx context.Context) error {
+	err := f.thawAll(ctx)
 	f.once.Do(func() {
-		err = f.thawAll(ctx)
 		if f.watch != nil {
 			f.watch.close()
 		}

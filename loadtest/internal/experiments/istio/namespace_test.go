@@ -35,6 +35,8 @@ func (mapper) Resource(_ context.Context, kind schema.GroupVersionKind) (cluster
 	return cluster.Resource{GroupVersionResource: namespaces}, nil
 }
 
+func (mapper) Kinds(context.Context) ([]schema.GroupVersionKind, error) { return nil, nil }
+
 var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 
 func empty() *cluster.Client {

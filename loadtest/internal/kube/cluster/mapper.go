@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -21,9 +23,12 @@ type Resource struct {
 	Namespaced bool
 }
 
-// Mapper finds the resource of a kind. It fails with ErrNotFound for a kind that the cluster does not have.
+// Mapper knows the kinds that the cluster has.
 type Mapper interface {
+	// Resource finds the one of a kind. It fails with ErrNotFound for a kind that the cluster does not have.
 	Resource(ctx context.Context, kind schema.GroupVersionKind) (Resource, error)
+	// Kinds are those of objects that are in a namespace and that somebody can make, list and delete; each in one version.
+	Kinds(ctx context.Context) ([]schema.GroupVersionKind, error)
 }
 
 // discovery asks the API server, once a group and version. client-go's own would bring all API types along.
@@ -74,6 +79,45 @@ func (d *discovery) Resource(ctx context.Context, kind schema.GroupVersionKind) 
 		}
 	}
 	return Resource{}, fmt.Errorf("look up %s %s: %w", kind.GroupVersion(), kind.Kind, ErrNotFound)
+}
+
+// Kinds implements Mapper.
+func (d *discovery) Kinds(ctx context.Context) ([]schema.GroupVersionKind, error) {
+	var groups metav1.APIGroupList
+	if err := d.get(ctx, "/apis", &groups); err != nil {
+		return nil, explain("list the API groups", err)
+	}
+	core := metav1.GroupVersionForDiscovery{GroupVersion: "v1"}
+	all := append([]metav1.APIGroup{{PreferredVersion: core, Versions: []metav1.GroupVersionForDiscovery{core}}}, groups.Groups...)
+	var out []schema.GroupVersionKind
+	for _, g := range all {
+		seen := map[string]bool{}
+		// Some kinds are in another version only than the preferred one.
+		for _, v := range append([]metav1.GroupVersionForDiscovery{g.PreferredVersion}, g.Versions...) {
+			gv, err := schema.ParseGroupVersion(v.GroupVersion)
+			if err != nil {
+				return nil, fmt.Errorf("list the kinds of %s: %w", v.GroupVersion, err)
+			}
+			list, err := d.resources(ctx, gv)
+			if apierrors.IsServiceUnavailable(err) || apierrors.IsNotFound(err) { // an aggregated API whose server is down
+				continue
+			}
+			if err != nil {
+				return nil, explain("list the kinds of "+v.GroupVersion, err)
+			}
+			for _, r := range list.APIResources {
+				if r.Namespaced && !seen[r.Kind] && !strings.Contains(r.Name, "/") && can(r, "create", "list", "delete") {
+					seen[r.Kind] = true
+					out = append(out, gv.WithKind(r.Kind))
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+func can(r metav1.APIResource, verbs ...string) bool {
+	return !slices.ContainsFunc(verbs, func(verb string) bool { return !slices.Contains(r.Verbs, verb) })
 }
 
 func (d *discovery) resources(ctx context.Context, gv schema.GroupVersion) (*metav1.APIResourceList, error) {

@@ -140,6 +140,17 @@ func (mapper) Resource(_ context.Context, kind schema.GroupVersionKind) (cluster
 	return cluster.Resource{GroupVersionResource: gvr, Namespaced: kind.Kind != "Namespace" && kind.Kind != "Node"}, nil
 }
 
+// Kinds implements cluster.Mapper.
+func (mapper) Kinds(context.Context) ([]schema.GroupVersionKind, error) {
+	var out []schema.GroupVersionKind
+	for gvr, list := range kinds() {
+		if kind := strings.TrimSuffix(list, "List"); kind != "Namespace" && kind != "Node" {
+			out = append(out, gvr.GroupVersion().WithKind(kind))
+		}
+	}
+	return out, nil
+}
+
 // after does something later, unless the cluster is closed first. It is called with mu held, and so is do.
 func (c *Cluster) after(d time.Duration, do func()) {
 	c.timers = append(c.timers, time.AfterFunc(d, func() {

@@ -168,17 +168,35 @@ func (c *Cluster) newPod(namespace, app, hash string, template map[string]any) *
 		"metadata": map[string]any{
 			"name": name, "namespace": namespace, "labels": map[string]any{"app": app, hashLabel: hash},
 			"creationTimestamp": time.Now().UTC().Format(time.RFC3339),
+			"ownerReferences":   []any{map[string]any{"kind": "ReplicaSet", "name": app + "-" + hash, "controller": true}},
 		},
 		"spec": spec,
 	}}
-	c.setReady(p, 0, false)
+	if lacksImage(p) {
+		c.setWaiting(p, "ErrImagePull")
+	} else {
+		c.setReady(p, 0, false)
+	}
 	c.after(Join, func() { c.getReady(namespace, name) })
 	return p
+}
+
+// NoImage is an image that the cluster does not have. Its pods try twice to pull it, and never run.
+const NoImage = "no-such-image"
+
+// lacksImage says whether a pod's first container is of NoImage.
+func lacksImage(p *unstructured.Unstructured) bool {
+	containers, _, _ := unstructured.NestedSlice(p.Object, "spec", "containers")
+	return len(containers) > 0 && containers[0].(map[string]any)["image"] == NoImage
 }
 
 func (c *Cluster) getReady(namespace, name string) {
 	p := c.get("pods", namespace, name)
 	if p == nil || p.GetDeletionTimestamp() != nil {
+		return
+	}
+	if lacksImage(p) {
+		c.setWaiting(p, "ImagePullBackOff")
 		return
 	}
 	c.setReady(p, restarts(p), true)
@@ -206,7 +224,7 @@ func (c *Cluster) setReady(p *unstructured.Unstructured, restarted int64, ready 
 		status = "True"
 	}
 	p.Object["status"] = map[string]any{
-		"podIP": fmt.Sprintf("10.0.%d.%d", c.made/200, 1+number(p)%200), "phase": "Running",
+		"podIP": fmt.Sprintf("10.0.%d.%d", number(p)/200, 1+number(p)%200), "phase": "Running",
 		"startTime":  time.Now().UTC().Format(time.RFC3339),
 		"conditions": []any{map[string]any{"type": "Ready", "status": status}},
 		"containerStatuses": []any{map[string]any{
@@ -217,6 +235,17 @@ func (c *Cluster) setReady(p *unstructured.Unstructured, restarted int64, ready 
 	}
 	c.put("pods", p.GetNamespace(), p.Object)
 	c.publish(p.GetNamespace())
+}
+
+// setWaiting writes the status of a pod whose first container does not start.
+func (c *Cluster) setWaiting(p *unstructured.Unstructured, reason string) {
+	c.setReady(p, 0, false)
+	_ = unstructured.SetNestedField(p.Object, "Pending", "status", "phase")
+	statuses, _, _ := unstructured.NestedSlice(p.Object, "status", "containerStatuses")
+	statuses[0].(map[string]any)["image"] = NoImage
+	statuses[0].(map[string]any)["state"] = map[string]any{"waiting": map[string]any{"reason": reason}}
+	_ = unstructured.SetNestedSlice(p.Object, statuses, "status", "containerStatuses")
+	c.put("pods", p.GetNamespace(), p.Object)
 }
 
 // number is the end of a pod's name.

@@ -10,35 +10,11 @@ import (
 	"io"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
-)
-
-// ErrBusy is returned where another program changes the namespace right now.
-var ErrBusy = errors.New("another load test is using this cluster")
-
-// secretName is where what was found is kept; a Secret, because it may hold some.
-const secretName = "loadtest-found"
-
-// Annotations of the Secret.
-const (
-	annotationStarted = "smaran-v2/started"
-	annotationBy      = "smaran-v2/by"
-	annotationBeat    = "smaran-v2/heartbeat"
-	dataKey           = "found.json.gz"
-)
-
-// A holder that lives says so every BeatEvery. One that was not heard of for staleAfter is dead, but its timestamps are of its own
-// clock, which may be far from ours: it has to be silent for leastWatch while it is watched.
-const (
-	BeatEvery  = 10 * time.Second
-	staleAfter = 45 * time.Second
-	leastWatch = 3 * BeatEvery / 2
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/view"
 )
 
 // Found is what a namespace was before it was changed.
@@ -47,6 +23,10 @@ type Found struct {
 	Existed bool `json:"existed"`
 	// Objects are those of the project in it, and the namespace itself.
 	Objects []*unstructured.Unstructured `json:"objects"`
+	// RolledOut are the names of those Deployments that had rolled out: others can't be expected to, once they are back.
+	RolledOut []string `json:"rolledOut,omitempty"`
+	// holder tells this program from others that keep the same.
+	holder string
 }
 
 // Earlier is what a program that was killed left behind.
@@ -62,15 +42,9 @@ func (n Namespace) Remember(ctx context.Context, objects []*unstructured.Unstruc
 	if err != nil {
 		return Found{}, nil, err
 	}
-	if !there { // it is made now, or there would be no place for the Secret
-		for _, o := range objects {
-			if o.GetKind() == "Namespace" && o.GetName() == n.Name {
-				if err := n.Cluster.Put(ctx, o); err != nil {
-					return Found{}, nil, err
-				}
-			}
-		}
-		return f, nil, n.keep(ctx, f, by)
+	if !there {
+		f, err = n.makeRoom(ctx, objects, by)
+		return f, nil, err
 	}
 	kept, err := cluster.Secrets().Get(ctx, n.Cluster, n.Name, secretName)
 	switch {
@@ -79,11 +53,67 @@ func (n Namespace) Remember(ctx context.Context, objects []*unstructured.Unstruc
 	case !errors.Is(err, cluster.ErrNotFound):
 		return Found{}, nil, err
 	}
-	f.Existed = true
-	if f.Objects, err = n.look(ctx, objects); err != nil {
+	live, err := n.look(ctx, objects)
+	if err != nil {
 		return Found{}, nil, err
 	}
-	return f, nil, n.keep(ctx, f, by)
+	f, err = n.keep(ctx, foundIn(live), by)
+	return f, nil, err
+}
+
+// foundIn is what a namespace with these objects was.
+func foundIn(live []*unstructured.Unstructured) Found {
+	f := Found{Existed: true}
+	for _, o := range live {
+		f.Objects = append(f.Objects, clean(o))
+		if o.GetKind() != "Deployment" {
+			continue
+		}
+		if d, err := cluster.Deployments().From(o); err == nil && view.RolledOut(d) == "" {
+			f.RolledOut = append(f.RolledOut, o.GetName())
+		}
+	}
+	return f
+}
+
+// makeRoom makes the namespace, or there would be no place for the Secret. An interrupt does not come between the two: the next program
+// would take the namespace for the user's. For the same reason one in which nothing could be kept goes again.
+func (n Namespace) makeRoom(ctx context.Context, objects []*unstructured.Unstructured, by string) (Found, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime)
+	defer cancel()
+	for _, o := range objects {
+		if o.GetKind() == "Namespace" && o.GetName() == n.Name {
+			if err := n.Cluster.Put(ctx, o); err != nil {
+				return Found{}, err
+			}
+		}
+	}
+	f, err := n.keep(ctx, Found{}, by)
+	if err != nil && !errors.Is(err, ErrBusy) { // a busy one is the other program's
+		err = errors.Join(err, n.giveUp(ctx))
+	}
+	return f, err
+}
+
+// giveUp removes a namespace that was made just now, unless something was kept in it after all, by whomever.
+func (n Namespace) giveUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTime) // the time of what failed may be over
+	defer cancel()
+	switch _, err := cluster.Secrets().Get(ctx, n.Cluster, n.Name, secretName); {
+	case errors.Is(err, cluster.ErrNotFound):
+		return n.dissolve(ctx)
+	case err != nil:
+		return fmt.Errorf("namespace %s was not there, and stays: %w", n.Name, err)
+	default:
+		return nil
+	}
+}
+
+// Check fails with ErrForeign where one of the objects is there and not the project's. Remember looks too, but others may come later, and
+// nobody looks where a program that was killed has.
+func (n Namespace) Check(ctx context.Context, objects []*unstructured.Unstructured) error {
+	_, err := n.read(ctx, objects)
+	return err
 }
 
 // object is the namespace itself.
@@ -119,109 +149,20 @@ func (n Namespace) exists(ctx context.Context) (there bool, err error) {
 	return there, err
 }
 
-// inherit takes over what a dead program kept. Whether it is dead shows within a while.
-func (n Namespace) inherit(ctx context.Context, kept *corev1.Secret, by string) (Found, *Earlier, error) {
-	who := &Earlier{By: kept.Annotations[annotationBy]}
-	who.Started, _ = time.Parse(time.RFC3339, kept.Annotations[annotationStarted]) // for a message only
-	if err := n.outwait(ctx, kept, who); err != nil {
-		return Found{}, nil, err
-	}
-	f, err := unpack(kept.Data[dataKey])
-	if err != nil {
-		return Found{}, nil, fmt.Errorf("read what an earlier load test kept in Secret %s/%s: %w; delete it, and the namespace stays as it is", n.Name, secretName, err)
-	}
-	now := n.Clock.Now().UTC().Format(time.RFC3339)
-	annotations := map[string]string{annotationBy: by, annotationStarted: now, annotationBeat: now}
-	// Of two that outwaited it, one takes over: the version that was watched is the condition.
-	err = cluster.Secrets().Merge(ctx, n.Cluster, n.Name, secretName,
-		map[string]any{"metadata": map[string]any{"annotations": annotations, "resourceVersion": kept.ResourceVersion}})
-	if err != nil {
-		return Found{}, nil, lostRace(err)
-	}
-	return f, who, nil
-}
-
-// lostRace makes ErrBusy of what the cluster answers to the slower of two programs.
-func lostRace(err error) error {
-	if apierrors.IsAlreadyExists(err) || apierrors.IsConflict(err) {
-		return fmt.Errorf("%w: it began just now; try again when it is over: %w", ErrBusy, err)
-	}
-	return err
-}
-
-// patience is how long the holder of a Secret has to be silent while it is watched: a timestamp that is old shortens it to leastWatch,
-// one that is of the future does not make it longer than staleAfter.
-func (n Namespace) patience(kept *corev1.Secret) time.Duration {
-	heard, err := time.Parse(time.RFC3339, kept.Annotations[annotationBeat])
-	if err != nil {
-		return leastWatch // no program's timestamp
-	}
-	return min(max(staleAfter-n.Clock.Since(heard), leastWatch), staleAfter)
-}
-
-// outwait returns when the holder of a Secret has been silent for its patience, by this program's clock. It fails with ErrBusy as soon
-// as the holder is heard of.
-func (n Namespace) outwait(ctx context.Context, kept *corev1.Secret, who *Earlier) error {
-	last := kept.Annotations[annotationBeat]
-	start, patience := n.Clock.Now(), n.patience(kept)
-	if n.Say != nil {
-		n.Say(fmt.Sprintf("seeing whether the load test of %s still runs (%v)", who.By, patience.Round(time.Second)))
-	}
-	for {
-		left := patience - n.Clock.Since(start)
-		if left <= 0 {
-			return nil
-		}
-		timer := n.Clock.NewTimer(min(left, askAgain))
-		select {
-		case <-timer.Chan():
-		case <-ctx.Done():
-			timer.Stop()
-			return fmt.Errorf("%w: %s, since %s: %w", ErrBusy, who.By, kept.Annotations[annotationStarted], context.Cause(ctx))
-		}
-		now, err := cluster.Secrets().Get(ctx, n.Cluster, n.Name, secretName)
-		if errors.Is(err, cluster.ErrNotFound) || err == nil && now.Annotations[annotationBeat] != last {
-			return fmt.Errorf("%w: %s, since %s; try again when it is over", ErrBusy, who.By, kept.Annotations[annotationStarted])
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (n Namespace) keep(ctx context.Context, f Found, by string) error {
-	raw, err := pack(f)
-	if err != nil {
-		return err
-	}
-	at := n.Clock.Now().UTC().Format(time.RFC3339)
-	return lostRace(cluster.Secrets().Create(ctx, n.Cluster, n.Name, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: secretName, Namespace: n.Name,
-			Annotations: map[string]string{annotationBy: by, annotationStarted: at, annotationBeat: at},
-		},
-		Data: map[string][]byte{dataKey: raw},
-	}))
-}
-
-// Beat says that this program lives.
-func (n Namespace) Beat(ctx context.Context) error {
-	return cluster.Secrets().Merge(ctx, n.Cluster, n.Name, secretName,
-		map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotationBeat: n.Clock.Now().UTC().Format(time.RFC3339)}}})
-}
-
-// Restore makes the namespace what was found in it, removes what the objects added to that, and forgets.
+// Restore makes the namespace what was found in it, removes what the objects added to that, and forgets. Where there was no namespace it
+// goes, unless there is something in it that is not the project's.
 func (n Namespace) Restore(ctx context.Context, f Found, objects []*unstructured.Unstructured) error {
 	if !f.Existed {
-		if err := n.Cluster.Remove(ctx, n.object()); err != nil {
-			return err
-		}
-		_, err := n.exists(ctx)
-		return err
+		return n.dissolve(ctx)
 	}
 	if err := n.make(ctx, f.Objects, kindsOf(objects)); err != nil {
 		return fmt.Errorf("%w; what was found is kept in Secret %s/%s, and the next run puts it back", err, n.Name, secretName)
 	}
+	return n.forget(ctx)
+}
+
+// forget removes what was kept: the namespace is anybody's from here on.
+func (n Namespace) forget(ctx context.Context) error {
 	return cluster.Secrets().Delete(ctx, n.Cluster, n.Name, secretName, -1)
 }
 

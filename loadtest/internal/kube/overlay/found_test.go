@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/fakecluster"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/overlay"
 )
@@ -43,7 +44,7 @@ func TestALiveHolderIsBusyWhateverItsClockSays(t *testing.T) {
 				clock := clockwork.NewFakeClockAt(time.Now().Add(by))
 				holder := n
 				holder.Clock = clock
-				_, _, err := holder.Remember(t.Context(), nil, "holder")
+				found, _, err := holder.Remember(t.Context(), nil, "holder")
 				require.NoError(t, err)
 
 				ctx, cancel := context.WithCancel(t.Context())
@@ -58,7 +59,7 @@ func TestALiveHolderIsBusyWhateverItsClockSays(t *testing.T) {
 							return
 						case <-ticker.C:
 							clock.Advance(overlay.BeatEvery)
-							if err := holder.Beat(ctx); err != nil {
+							if err := holder.Beat(ctx, found); err != nil {
 								ended <- err
 								return
 							}
@@ -118,6 +119,37 @@ func TestTheSlowerOfTwoIsBusy(t *testing.T) {
 				fake.Refuse(c.verb, "secrets", func() error { return c.answer })
 				_, _, err := n.Remember(t.Context(), nil, "slower")
 				require.ErrorIs(t, err, overlay.ErrBusy)
+			})
+		})
+	}
+}
+
+// A namespace in which nothing can be kept goes again, unless it is somebody else's.
+func TestANamespaceIsNotLeftBehind(t *testing.T) {
+	secrets := schema.GroupResource{Resource: "secrets"}
+	for name, c := range map[string]struct {
+		answer error
+		stays  bool
+	}{
+		"not allowed":        {answer: apierrors.NewForbidden(secrets, "loadtest-found", nil)},
+		"somebody was first": {apierrors.NewAlreadyExists(secrets, "loadtest-found"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onCluster(t, func(t *testing.T, fake *fakecluster.Cluster, n overlay.Namespace) {
+				n.Name = "new"
+				ns := &unstructured.Unstructured{}
+				ns.SetAPIVersion("v1")
+				ns.SetKind("Namespace")
+				ns.SetName("new")
+				fake.Refuse("create", "secrets", func() error { return c.answer })
+				_, _, err := n.Remember(t.Context(), []*unstructured.Unstructured{ns}, "one")
+				require.Error(t, err)
+				_, err = n.Cluster.Read(t.Context(), ns)
+				if c.stays {
+					require.NoError(t, err)
+				} else {
+					require.ErrorIs(t, err, cluster.ErrNotFound)
+				}
 			})
 		})
 	}

@@ -84,10 +84,15 @@ func (n Namespace) make(ctx context.Context, objects []*unstructured.Unstructure
 
 // ours are the namespace's objects of the project of one kind; none where the cluster does not know the kind.
 func (n Namespace) ours(ctx context.Context, kind schema.GroupVersionKind) ([]*unstructured.Unstructured, error) {
+	return n.matching(ctx, kind, PartOf)
+}
+
+// matching are the objects of one kind that have the labels and that no controller made: those follow what they were made from.
+func (n Namespace) matching(ctx context.Context, kind schema.GroupVersionKind, selector string) ([]*unstructured.Unstructured, error) {
 	example := &unstructured.Unstructured{}
 	example.SetGroupVersionKind(kind)
 	example.SetNamespace(n.Name)
-	list, err := n.Cluster.Matching(ctx, example, PartOf)
+	list, err := n.Cluster.Matching(ctx, example, selector)
 	if errors.Is(err, cluster.ErrNotFound) {
 		return nil, nil
 	}
@@ -96,7 +101,6 @@ func (n Namespace) ours(ctx context.Context, kind schema.GroupVersionKind) ([]*u
 	}
 	var out []*unstructured.Unstructured
 	for i := range list {
-		// What a controller made follows what it was made from.
 		if o := &list[i]; metav1.GetControllerOf(o) == nil {
 			out = append(out, o)
 		}
@@ -104,8 +108,30 @@ func (n Namespace) ours(ctx context.Context, kind schema.GroupVersionKind) ([]*u
 	return out, nil
 }
 
-// look reads what of the objects is there, and whatever else of the project is of their kinds or routes.
+// look reads what of the objects is there, and whatever else of the project is of their kinds or routes. It fails with ErrForeign.
 func (n Namespace) look(ctx context.Context, objects []*unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
+	found, err := n.read(ctx, objects)
+	if err != nil {
+		return nil, err
+	}
+	for _, kind := range kindsOf(objects) {
+		there, err := n.ours(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range there {
+			found[id(o)] = o
+		}
+	}
+	var out []*unstructured.Unstructured
+	for _, key := range slices.SortedFunc(maps.Keys(found), namespacesFirst) {
+		out = append(out, found[key])
+	}
+	return out, nil
+}
+
+// read reads what of the objects is there, by id. It fails with ErrForeign.
+func (n Namespace) read(ctx context.Context, objects []*unstructured.Unstructured) (map[string]*unstructured.Unstructured, error) {
 	found := map[string]*unstructured.Unstructured{}
 	for _, o := range objects {
 		live, err := n.Cluster.Read(ctx, o)
@@ -121,20 +147,7 @@ func (n Namespace) look(ctx context.Context, objects []*unstructured.Unstructure
 		}
 		found[id(live)] = live
 	}
-	for _, kind := range kindsOf(objects) {
-		there, err := n.ours(ctx, kind)
-		if err != nil {
-			return nil, err
-		}
-		for _, o := range there {
-			found[id(o)] = o
-		}
-	}
-	var out []*unstructured.Unstructured
-	for _, key := range slices.SortedFunc(maps.Keys(found), namespacesFirst) {
-		out = append(out, clean(found[key]))
-	}
-	return out, nil
+	return found, nil
 }
 
 // labelled says whether an object has the project's label.
