@@ -208,10 +208,13 @@ func (f *fleet) freeze(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	f.frozen[p.Name] = c // before: an interrupt may cut the answer off, and not the signal
 	if err := f.driver.Signals.Signal(ctx, c, node.Stop); err != nil {
+		if !errors.Is(err, node.ErrUncertain) {
+			delete(f.frozen, p.Name)
+		}
 		return "", err
 	}
-	f.frozen[p.Name] = c
 	return p.Name, nil
 }
 
@@ -225,17 +228,28 @@ func (f *fleet) thaw(ctx context.Context, name string) error {
 		if name != "" && pod != name {
 			continue
 		}
+		if err := f.thawContainer(ctx, pod, c); err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		delete(f.frozen, pod)
-		p := f.view.Now().Pods[pod]
-		if p == nil {
-			continue
-		}
-		if status := view.Container(p, Jarvis); status == nil || status.ContainerID != c.ID {
-			continue
-		}
-		errs = append(errs, f.driver.Signals.Signal(ctx, c, node.Continue))
 	}
 	return errors.Join(errs...)
+}
+
+// thawContainer asks the API server for the pod: the view is closed where a fleet is taken down again.
+func (f *fleet) thawContainer(ctx context.Context, pod string, c node.Container) error {
+	p, err := cluster.Pods().Get(ctx, f.driver.Cluster, Namespace, pod)
+	if errors.Is(err, cluster.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if status := view.Container(p, Jarvis); status == nil || status.ContainerID != c.ID {
+		return nil
+	}
+	return f.driver.Signals.Signal(ctx, c, node.Continue)
 }
 
 // thawAll waits for the event under way, and thaws all that are frozen.

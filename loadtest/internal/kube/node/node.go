@@ -9,10 +9,21 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/child"
 )
 
-// ErrNode is returned where a node can't be reached that way.
-var ErrNode = errors.New("signals need a kind cluster on this machine")
+// Errors of this package.
+var (
+	// ErrNode is returned where a node can't be reached that way.
+	ErrNode = errors.New("signals need a kind cluster on this machine")
+	// ErrUncertain comes with ErrNode where the signal may have been sent all the same.
+	ErrUncertain = errors.New("it is not known whether the process got it")
+)
+
+// endGrace is how long the engine's program may take to end once its answer is not wanted any more. It is killed then.
+const endGrace = 5 * time.Second
 
 // Signal is one that this package sends, as kill(1) names it.
 type Signal string
@@ -34,7 +45,7 @@ type Container struct {
 
 // Signaler sends signals.
 type Signaler interface {
-	// Signal the container's first process. It fails with ErrNode.
+	// Signal the container's first process. It fails with ErrNode, and with ErrUncertain too once it was tried.
 	Signal(ctx context.Context, c Container, s Signal) error
 }
 
@@ -76,7 +87,7 @@ func (k Kind) Signal(ctx context.Context, c Container, s Signal) error {
 		run = output
 	}
 	if said, err := run(ctx, engine, "exec", name, "sh", "-ec", script, "sh", string(s), id); err != nil {
-		return fmt.Errorf("%w: %s exec %s: %w: %s", ErrNode, engine, name, err, strings.TrimSpace(string(said)))
+		return fmt.Errorf("%w: %s exec %s: %w: %s: %w", ErrNode, engine, name, err, strings.TrimSpace(string(said)), ErrUncertain)
 	}
 	return nil
 }
@@ -91,6 +102,11 @@ func engineOf(c Container) (engine, name string, err error) {
 	return parts[0], parts[2], nil
 }
 
+// output runs a program that a terminal's Ctrl-C does not reach: whether a signal was sent is known only if it ends by itself.
 func output(ctx context.Context, name string, args ...string) ([]byte, error) {
-	return exec.CommandContext(ctx, name, args...).CombinedOutput()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.WaitDelay = endGrace
+	cmd.Cancel = func() error { return child.End(cmd) }
+	child.OwnGroup(cmd)
+	return cmd.CombinedOutput()
 }
