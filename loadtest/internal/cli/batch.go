@@ -10,6 +10,7 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/builds"
 	"github.com/smaran-v2/smaran/loadtest/internal/compose"
+	"github.com/smaran-v2/smaran/loadtest/internal/conduct"
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
 	"github.com/smaran-v2/smaran/loadtest/internal/peer"
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
@@ -26,7 +27,8 @@ type runner interface {
 type batch struct {
 	runner   runner
 	progress progress
-	// each, optional, is given every result as it comes, except one that an interrupt cut short, which is to be made again.
+	// each, optional, is given every result as it comes, except one that was cut short, by an interrupt or by whoever ended the generator: that
+	// is to be made again.
 	each func(engine.Spec, *reportv1.Result) error
 	// histograms, optional, is given those of every run in full.
 	histograms func(engine.Spec, map[string]tally.Histogram)
@@ -62,20 +64,29 @@ func (b *batch) run(ctx context.Context, specs []engine.Spec) ([]*reportv1.Resul
 		b.progress.end(result, err)
 		if result != nil {
 			out = append(out, result)
-			if b.each != nil && !errors.Is(err, engine.ErrInterrupted) {
+			if b.each != nil && !errors.Is(err, engine.ErrInterrupted) && !errors.Is(err, conduct.ErrGenerator) {
 				if err := b.each(s, result); err != nil {
 					return out, err
 				}
 			}
 		}
 		if errors.Is(err, engine.ErrInterrupted) || ctx.Err() != nil {
-			return out, exitError{fmt.Errorf("%w: what was measured so far is written", engine.ErrInterrupted), interruptedCode}
+			return out, exitError{interrupted(err), interruptedCode}
 		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%s under %s: %w", s.Backend, s.Scenario.Name, err))
 		}
 	}
 	return out, errors.Join(failed...)
+}
+
+// interrupted is the error of a batch whose last run ended with err: it names what could not be cleared away, besides the interrupt.
+func interrupted(err error) error {
+	const what = "%w: what was measured so far is written"
+	if err == nil || err == engine.ErrInterrupted {
+		return fmt.Errorf(what, engine.ErrInterrupted)
+	}
+	return fmt.Errorf(what+": %w", engine.ErrInterrupted, err)
 }
 
 // newBatch makes real runs. The closer ends what they share, and fails where it could not leave things as they were found.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/client"
+	"github.com/smaran-v2/smaran/loadtest/internal/conduct"
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
 	"github.com/smaran-v2/smaran/loadtest/internal/runinfo"
 	"github.com/smaran-v2/smaran/loadtest/internal/threshold"
@@ -127,6 +128,32 @@ func TestAnInterruptEndsTheBatchAndKeepsWhatThereIs(t *testing.T) {
 	require.Equal(t, 130, exit.code)
 	require.Len(t, results, 3)
 	require.Len(t, s.made, 3)
+}
+
+func TestAnInterruptSaysWhatCouldNotBeClearedAway(t *testing.T) {
+	left := errors.New("pod jarvis-1 is still frozen")
+	s := &script{on: map[int]func() (*reportv1.Result, error){0: func() (*reportv1.Result, error) {
+		return good(engine.Spec{}), errors.Join(engine.ErrInterrupted, left)
+	}}}
+	specs, err := compareFlags().specs()
+	require.NoError(t, err)
+	_, err = (&batch{runner: s, progress: newProgress(&bytes.Buffer{})}).run(t.Context(), specs)
+	require.ErrorIs(t, err, engine.ErrInterrupted)
+	require.ErrorIs(t, err, left)
+}
+
+func TestARunWhoseGeneratorWasEndedIsMadeAgain(t *testing.T) {
+	s := &script{on: map[int]func() (*reportv1.Result, error){1: func() (*reportv1.Result, error) {
+		return &reportv1.Result{InvalidReasons: []string{"interrupted after 2s of 10s"}}, fmt.Errorf("%w: it was ended from outside", conduct.ErrGenerator)
+	}}}
+	specs, err := compareFlags().specs()
+	require.NoError(t, err)
+	var kept int
+	each := func(engine.Spec, *reportv1.Result) error { kept++; return nil }
+	results, err := (&batch{runner: s, progress: newProgress(&bytes.Buffer{}), each: each}).run(t.Context(), specs)
+	require.ErrorIs(t, err, conduct.ErrGenerator)
+	require.Len(t, results, len(specs), "the others are made")
+	require.Equal(t, len(specs)-1, kept)
 }
 
 func TestCompareGoesOnWhereItWasInterrupted(t *testing.T) {
