@@ -297,6 +297,16 @@ func TestAGeneratorThatDoesNotStart(t *testing.T) {
 	})
 }
 
+func TestAnInterruptHidesNothingThatWasLeft(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.cancel()
+		b.stage.fail = errors.New("the Job is left")
+		_, err := b.conductor.Run(b.ctx, spec(t))
+		require.ErrorIs(t, err, engine.ErrInterrupted)
+		require.ErrorIs(t, err, b.stage.fail)
+	})
+}
+
 func TestALoadThatTheGeneratorRefuses(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		s := spec(t)

@@ -151,10 +151,10 @@ func (c *Conductor) progress(p engine.Progress) {
 	}
 }
 
-// interruptedOr is the error of a run without a result.
+// interruptedOr is the error of a run without a result. It holds err in any case, with which what could not be cleared away comes.
 func interruptedOr(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("%w before there was anything to report", engine.ErrInterrupted)
+		return fmt.Errorf("%w before there was anything to report: %w", engine.ErrInterrupted, err)
 	}
 	return err
 }

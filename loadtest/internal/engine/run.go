@@ -34,7 +34,7 @@ func (e *Engine) Run(ctx context.Context, s Spec) (result *reportv1.Result, err 
 	fleet, err := e.Driver.Up(ctx, s.Fleet())
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("%w before the fleet was up", ErrInterrupted)
+			return nil, fmt.Errorf("%w before the fleet was up: %w", ErrInterrupted, err) // which may hold what could not be taken down
 		}
 		return nil, err
 	}

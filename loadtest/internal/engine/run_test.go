@@ -363,6 +363,15 @@ func TestAFleetThatDoesNotStartIsAnError(t *testing.T) {
 	})
 }
 
+func TestAnInterruptHidesNothingThatWasLeft(t *testing.T) {
+	left := errors.New("two containers are left")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := (&engine.Engine{Driver: &fakefleet.Driver{Err: errors.Join(ctx.Err(), left)}}).Run(ctx, spec())
+	require.ErrorIs(t, err, engine.ErrInterrupted)
+	require.ErrorIs(t, err, left)
+}
+
 func TestALoadThatCannotBePlannedStartsNoFleet(t *testing.T) {
 	d := &fakefleet.Driver{}
 	s := spec()
