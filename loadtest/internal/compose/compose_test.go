@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -353,30 +354,42 @@ func TestAProjectFindsAFreePlace(t *testing.T) {
 		require.NoError(t, err)
 		return port
 	}
+	usual := taken("tcp", "127.0.0.1", "0")
 	w.put(configFile, fmt.Sprintf(`{"name":"smaran","services":{
 		"redis":{},
 		"smaran":{"ports":[{"host_ip":"127.0.0.1","target":8080,"published":"${SMARAN_PORT:-%s}","protocol":"tcp"},
 			{"host_ip":"127.0.0.1","target":9090,"published":"%s","protocol":"tcp"}]},
 		"envoy":{"ports":[{"host_ip":"127.0.0.1","target":9091,"published":"%s","protocol":"tcp"}]},
 		"jarvis-1":{"ports":[{"host_ip":"${HOST_ADDRESS:-127.0.0.1}","target":1,"published":"%s","protocol":"udp"}],
-			"networks":{"pods":{"ipv4_address":"${SUBNET:-10.231.77}.11"}}}},
-		"networks":{"pods":{"ipam":{"config":[{"subnet":"${SUBNET:-10.231.77}.0/24"}]}}}}`,
-		taken("tcp", "127.0.0.1", "0"), freePort(t), freePort(t), taken("udp", "127.0.0.1", "0")))
-	w.put(networksFile, `[{"IPAM":{"Config":[{"Subnet":"10.231.76.0/23"},{"Subnet":"fd00::/64"}]}},{"IPAM":{"Config":null}}]`)
+			"networks":{"pods":{"ipv4_address":"${SUBNET:-10.232.77}.11"}}}},
+		"networks":{"pods":{"ipam":{"config":[{"subnet":"${SUBNET:-10.232.77}.0/24"}]}}}}`,
+		usual, freePort(t), freePort(t), taken("udp", "127.0.0.1", "0")))
+	w.put(networksFile, `[{"IPAM":{"Config":[{"Subnet":"10.232.76.0/23"},{"Subnet":"fd00::/64"}]}},{"IPAM":{"Config":null}}]`)
 	w.put(refuseFile, "compose up")
 	s := spec
 	s.Pods = 1
 	_, err := w.driver().Up(t.Context(), s)
 	require.ErrorIs(t, err, driver.ErrStart)
 	got := w.environOf("compose up")
-	for _, want := range []string{"SMARAN_PORT=8", "HOST_ADDRESS=127.0.0.", "ADMIN_ADDRESS=127.0.0.", "SUBNET=10.231.78"} {
+	for _, want := range []string{"HOST_ADDRESS=127.0.0.", "ADMIN_ADDRESS=127.0.0.", "SUBNET=10.232.78"} {
 		require.True(t, slices.ContainsFunc(got, func(v string) bool { return strings.HasPrefix(v, want) }), want)
 	}
+
+	i := slices.IndexFunc(got, func(v string) bool { return strings.HasPrefix(v, "SMARAN_PORT=") })
+	require.GreaterOrEqual(t, i, 0)
+	number := func(text string) int {
+		n, err := strconv.Atoi(text)
+		require.NoError(t, err)
+		return n
+	}
+	moved := number(strings.TrimPrefix(got[i], "SMARAN_PORT=")) - number(usual)
+	require.Positive(t, moved, "it counts from the file's own")
+	require.Zero(t, moved%100)
 
 	w.put(networksFile, `[{"IPAM":{"Config":[{"Subnet":"10.0.0.0/8"}]}}]`)
 	_, err = w.driver().Up(t.Context(), s)
 	require.ErrorIs(t, err, compose.ErrTaken)
-	require.ErrorContains(t, err, "network 10.231.")
+	require.ErrorContains(t, err, "network 10.232.")
 }
 
 func TestAPortThatIsTakenMeanwhileIsAvoided(t *testing.T) {

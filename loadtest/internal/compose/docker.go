@@ -20,7 +20,6 @@ const endGrace = 10 * time.Second
 // docker runs the docker command for one project.
 type docker struct {
 	program string
-	dir     string
 	files   []string
 	project string
 	// environ is that of the commands, the file's variables included.
@@ -51,9 +50,6 @@ func (d *docker) composeArgs(args ...string) []string {
 	out := []string{"compose", "--progress", "quiet"}
 	if d.project != "" {
 		out = append(out, "--project-name", d.project)
-	}
-	if d.dir != "" {
-		out = append(out, "--project-directory", d.dir)
 	}
 	for _, f := range d.files {
 		out = append(out, "--file", f)

@@ -20,8 +20,6 @@ import (
 
 // Options say which project to run, and how.
 type Options struct {
-	// Dir is the project's directory, where docker-compose.yaml is; empty is where compose finds it from here.
-	Dir string
 	// File is the compose file; empty is the one that compose finds.
 	File string
 	// Project is the project's name; empty takes the file's.
@@ -79,7 +77,7 @@ func (d *Driver) start(ctx context.Context, c *docker, l *layout, s driver.Spec)
 
 // prepare makes sure that the project can be brought up, and finds it a place on this machine. It starts nothing.
 func (d *Driver) prepare(ctx context.Context, s driver.Spec) (*docker, *layout, error) {
-	c := &docker{program: d.options.Docker, dir: d.options.Dir, project: d.options.Project, environ: os.Environ(), log: d.options.Log}
+	c := &docker{program: d.options.Docker, project: d.options.Project, environ: os.Environ(), log: d.options.Log}
 	if c.program == "" {
 		c.program = "docker"
 	}

@@ -21,9 +21,10 @@ const places = 20
 func (d *docker) place(ctx context.Context, s driver.Spec) (*file, error) {
 	own := append(slices.Clone(d.environ), variables(s)...)
 	var at spot
+	var from usual
 	var taken []string
 	for range places {
-		d.environ = append(slices.Clone(own), at.variables()...)
+		d.environ = append(slices.Clone(own), at.variables(from)...)
 		f, err := d.load(ctx)
 		if err != nil {
 			return nil, err
@@ -32,6 +33,7 @@ func (d *docker) place(ctx context.Context, s driver.Spec) (*file, error) {
 			d.project = f.Name
 		}
 		if at == (spot{}) {
+			from = f.usual()
 			if err := d.vacant(ctx); err != nil {
 				return nil, err
 			}

@@ -2,7 +2,12 @@ package compose
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"maps"
+	"math"
+	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
@@ -40,24 +45,75 @@ func variables(s driver.Spec) []string {
 	}
 }
 
-// spot is a place on this machine. Each part counts up from what the file, or the user's environment, says.
+// spot is a place on this machine. Each part counts up from where the file, or the user's environment, has it.
 type spot struct{ ports, address, subnet int }
 
+// usual is the spot that counts begin from; what the file does not publish is not in it.
+type usual struct {
+	ports     map[string]uint16
+	addresses map[string]netip.Addr
+	subnet    netip.Prefix
+}
+
+// usual is read from the file as it is without a variable of the driver's own.
+func (f *file) usual() usual {
+	u := usual{ports: map[string]uint16{}, addresses: map[string]netip.Addr{}}
+	for _, p := range []struct {
+		service       string
+		target        uint16
+		port, address string
+	}{
+		{smaranService, httpPort, varSmaranPort, varHostAddress}, {smaranService, adminPort, varSmaranAdminPort, varAdminAddress},
+		{envoyService, envoyAdminPort, varEnvoyAdminPort, varAdminAddress},
+	} {
+		host, err := f.host(p.service, p.target)
+		if err != nil {
+			continue
+		}
+		if at, err := netip.ParseAddrPort(host); err == nil {
+			u.ports[p.port], u.addresses[p.address] = at.Port(), at.Addr()
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Networks)) {
+		for _, c := range f.Networks[name].IPAM.Config {
+			if c.Subnet.Addr().Is4() && !u.subnet.IsValid() {
+				u.subnet = c.Subnet
+			}
+		}
+	}
+	return u
+}
+
 // variables are those that move a project there; none for the parts that stay.
-func (s spot) variables() []string {
+func (s spot) variables(from usual) []string {
 	var out []string
 	if s.ports > 0 {
-		shift := 100 * s.ports // the pods' admin ports follow the others'
-		for name, usual := range map[string]int{varSmaranPort: 8080, varSmaranAdminPort: 9090, varEnvoyAdminPort: 9091} {
-			out = append(out, fmt.Sprintf("%s=%d", name, usual+shift))
+		for name, port := range from.ports {
+			out = append(out, fmt.Sprintf("%s=%d", name, shifted(port, 100*s.ports))) // the pods' admin ports follow the others'
 		}
 	}
 	if s.address > 0 { // the pods' ports are fixed
-		address := fmt.Sprintf("127.0.0.%d", 1+s.address)
-		out = append(out, varHostAddress+"="+address, varAdminAddress+"="+address)
+		for name, address := range from.addresses {
+			for range s.address {
+				address = address.Next()
+			}
+			out = append(out, name+"="+address.String())
+		}
 	}
-	if s.subnet > 0 {
-		out = append(out, fmt.Sprintf("%s=10.231.%d", varSubnet, 77+s.subnet))
+	if s.subnet > 0 && from.subnet.IsValid() {
+		// The variable is the first three numbers of a /24.
+		ip := from.subnet.Addr().As4()
+		binary.BigEndian.PutUint32(ip[:], binary.BigEndian.Uint32(ip[:])+uint32(s.subnet)<<8)
+		out = append(out, fmt.Sprintf("%s=%d.%d.%d", varSubnet, ip[0], ip[1], ip[2]))
 	}
 	return out
+}
+
+// shifted is a port further on; after the last one it goes on among those that need no rights.
+func shifted(port uint16, by int) int {
+	next := int(port) + by
+	if next > math.MaxUint16 {
+		next -= math.MaxUint16 - 1024
+	}
+	return next
 }
