@@ -9,17 +9,34 @@ var Revision string
 // Unknown is String's word for a build that neither the linker nor the go command told its revision.
 const Unknown = "unknown"
 
+// dirty ends the revision of a build from a tree with changes of its own, as git describe --dirty has it.
+const dirty = "-dirty"
+
 // String returns Revision, or else the revision that the go command recorded, or Unknown.
 func String() string {
 	if Revision != "" {
 		return Revision
 	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				return s.Value
-			}
-		}
+	info, _ := debug.ReadBuildInfo()
+	return recorded(info)
+}
+
+// recorded is the revision that a build's settings hold, or Unknown.
+func recorded(info *debug.BuildInfo) string {
+	if info == nil {
+		return Unknown
 	}
-	return Unknown
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	revision := settings["vcs.revision"]
+	switch {
+	case revision == "":
+		return Unknown
+	case settings["vcs.modified"] == "true":
+		return revision + dirty
+	default:
+		return revision
+	}
 }

@@ -16,8 +16,8 @@ import (
 //
 // In a Service with two address families each pod is in two slices; its IPv4 address counts, so that all pods are of one family.
 // While the control plane moves an endpoint from one slice to another it is in both, and one of them is out of date. A pod never
-// comes back from terminating, so of two entries of a pod that says the truth. Of two pods with one address the one that is terminating
-// has lost it to the other.
+// comes back from terminating, so of two entries of a pod that says the truth, also of the address in the other family, whose slice may be
+// behind. Of two pods with one address the one that is terminating has lost it to the other.
 func Merge(list []*discoveryv1.EndpointSlice, port string) []endpoints.Endpoint {
 	var found []entry
 	for _, s := range list {
@@ -31,21 +31,18 @@ func Merge(list []*discoveryv1.EndpointSlice, port string) []endpoints.Endpoint 
 			}
 		}
 	}
+	settle(found)
 	slices.SortFunc(found, func(a, b entry) int {
 		return cmp.Or(-cmpBool(a.address.Addr().Is4(), b.address.Addr().Is4()), cmpBool(a.terminating, b.terminating),
 			a.address.Compare(b.address), cmp.Compare(a.pod, b.pod))
 	})
-	terminating := map[string]bool{}
-	for _, e := range found {
-		terminating[e.pod] = terminating[e.pod] || e.terminating && e.pod != ""
-	}
 	var (
 		out       []endpoints.Endpoint
 		addresses = map[netip.AddrPort]bool{}
 		pods      = map[string]bool{}
 	)
 	for _, e := range found {
-		if addresses[e.address] || e.pod != "" && pods[e.pod] || terminating[e.pod] && !e.terminating {
+		if addresses[e.address] || e.pod != "" && pods[e.pod] {
 			continue
 		}
 		addresses[e.address], pods[e.pod] = true, true
@@ -57,6 +54,21 @@ func Merge(list []*discoveryv1.EndpointSlice, port string) []endpoints.Endpoint 
 		return netip.MustParseAddrPort(a.Address).Compare(netip.MustParseAddrPort(b.Address))
 	})
 	return out
+}
+
+// settle gives all entries of a pod that terminates the conditions of one that says so.
+func settle(found []entry) {
+	ends := map[string]entry{}
+	for _, e := range found {
+		if _, known := ends[e.pod]; e.terminating && e.pod != "" && (!known || e.address.Addr().Is4()) {
+			ends[e.pod] = e
+		}
+	}
+	for i, e := range found {
+		if end, ok := ends[e.pod]; ok && !e.terminating {
+			found[i].ready, found[i].serving, found[i].terminating = end.ready, end.serving, end.terminating
+		}
+	}
 }
 
 // entry is one endpoint of one slice.

@@ -130,6 +130,14 @@ func TestWhatSlicesSay(t *testing.T) {
 			},
 			want: []endpoints.Endpoint{up("a", "10.0.0.1:8080"), up("b", "10.0.0.2:8080")},
 		},
+		"two families, and the IPv4 slice is old": {
+			slices: []func(*discoveryv1.EndpointSlice){of6(at("a", "fd00::1", false, true, true)), of(at("a", "10.0.0.1", true, true, false))},
+			want:   []endpoints.Endpoint{leaving("a", "10.0.0.1:8080")},
+		},
+		"two families, and the IPv6 slice is old": {
+			slices: []func(*discoveryv1.EndpointSlice){of6(at("a", "fd00::1", true, true, false)), of(at("a", "10.0.0.1", false, true, true))},
+			want:   []endpoints.Endpoint{leaving("a", "10.0.0.1:8080")},
+		},
 		"IPv6 alone": {
 			slices: []func(*discoveryv1.EndpointSlice){of6(at("a", "fd00::1"))},
 			want:   []endpoints.Endpoint{up("a", "[fd00::1]:8080")},
