@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/client-go/transport/websocket"
 	"k8s.io/streaming/pkg/httpstream"
 )
 
@@ -38,50 +39,108 @@ type Pod struct {
 
 func (p Pod) String() string { return fmt.Sprintf("%s/%s:%d", p.Namespace, p.Name, p.Port) }
 
-// Dial connects to a pod's port. The connection is there at once; that nothing listens shows at the first read. It fails with ErrForward.
+// dialTime bounds one connection's coming up, also where nobody waits for it any more.
+const dialTime = 30 * time.Second
+
+// Dial connects to a pod's port. The connection is there at once; that nothing listens shows at the first read. It fails with ErrForward, and
+// as soon as ctx ends.
 func (d Dialer) Dial(ctx context.Context, p Pod) (net.Conn, error) {
-	dialer, err := d.dialer(p)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrForward, p, err)
-	}
-	type dialled struct {
-		conn httpstream.Connection
-		err  error
-	}
-	result := make(chan dialled, 1)
-	go func() { // client-go's dialers take no context; one that is too late is closed here
-		conn, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
-		result <- dialled{conn, err}
+	dialing, cancel := context.WithTimeout(ctx, dialTime)
+	result := make(chan dialled)
+	go func() { // client-go notices the end of a context at some points only, of its time at all, and of nothing while it opens streams
+		defer cancel()
+		c, err := d.reach(dialing, p)
+		select {
+		case result <- dialled{c, err}:
+		case <-dialing.Done(): // nobody waits
+			if err == nil {
+				_ = c.Close()
+			}
+		}
 	}()
 	select {
 	case r := <-result:
 		if r.err != nil {
 			return nil, fmt.Errorf("%w: %s: %w", ErrForward, p, r.err)
 		}
-		return open(r.conn, p)
-	case <-ctx.Done():
-		go func() {
-			if r := <-result; r.err == nil {
-				_ = r.conn.Close()
-			}
-		}()
-		return nil, fmt.Errorf("%w: %s: %w", ErrForward, p, context.Cause(ctx))
+		return r.conn, nil
+	case <-dialing.Done():
+		return nil, fmt.Errorf("%w: %s: %w", ErrForward, p, context.Cause(dialing))
 	}
 }
 
+type dialled struct {
+	conn *conn
+	err  error
+}
+
+// reach dials, and opens a connection. Where ctx ends before that is done, what there is of it is cut off.
+func (d Dialer) reach(ctx context.Context, p Pod) (*conn, error) {
+	link := &link{ctx: ctx}
+	dialer, err := d.dialer(link, p)
+	if err != nil {
+		return nil, err
+	}
+	session, _, err := dialer.Dial(portforward.PortForwardProtocolV1Name)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, link.cut)
+	c, err := open(session, p)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		link.cut() // a session waits for streams that have no answer
+		_ = session.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// link gives a request that has no context one, and keeps the WebSocket that comes of it. Plain SPDY shows nothing of that kind.
+type link struct {
+	ctx    context.Context
+	holder websocket.ConnectionHolder
+}
+
+// wrap is a rest.Config's.
+func (l *link) wrap(rt http.RoundTripper) http.RoundTripper {
+	if holder, ok := rt.(websocket.ConnectionHolder); ok {
+		l.holder = holder
+	}
+	return roundTripper(func(r *http.Request) (*http.Response, error) { return rt.RoundTrip(r.WithContext(l.ctx)) })
+}
+
+// cut ends the WebSocket without a word.
+func (l *link) cut() {
+	if l.holder == nil {
+		return
+	}
+	if c := l.holder.Connection(); c != nil {
+		_ = c.Close()
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // dialer speaks SPDY over a WebSocket, and plain SPDY to API servers that know only that (before Kubernetes 1.31).
-func (d Dialer) dialer(p Pod) (httpstream.Dialer, error) {
-	address, path, err := rest.DefaultServerUrlFor(d.Config)
+func (d Dialer) dialer(l *link, p Pod) (httpstream.Dialer, error) {
+	config := rest.CopyConfig(d.Config)
+	config.Wrap(l.wrap)
+	address, path, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
 		return nil, err
 	}
 	target := address.JoinPath(path, "api/v1/namespaces", url.PathEscape(p.Namespace), "pods", url.PathEscape(p.Name), "portforward")
-	transport, upgrader, err := spdy.RoundTripperFor(d.Config)
+	transport, upgrader, err := spdy.RoundTripperFor(config)
 	if err != nil {
 		return nil, err
 	}
 	plain := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
-	socket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(target, d.Config)
+	socket, err := portforward.NewSPDYOverWebsocketDialerForStreaming(target, config)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +150,7 @@ func (d Dialer) dialer(p Pod) (httpstream.Dialer, error) {
 }
 
 // open makes the two streams of one forwarded connection.
-func open(session httpstream.Connection, p Pod) (net.Conn, error) {
+func open(session httpstream.Connection, p Pod) (*conn, error) {
 	headers := http.Header{}
 	headers.Set(corev1.StreamType, corev1.StreamTypeError)
 	headers.Set(corev1.PortHeader, strconv.Itoa(p.Port))
@@ -99,14 +158,14 @@ func open(session httpstream.Connection, p Pod) (net.Conn, error) {
 	errs, err := session.CreateStream(headers)
 	if err != nil {
 		_ = session.Close()
-		return nil, fmt.Errorf("%w: %s: %w", ErrForward, p, err)
+		return nil, err
 	}
 	_ = errs.Close() // our side of it, on which nothing is said
 	headers.Set(corev1.StreamType, corev1.StreamTypeData)
 	data, err := session.CreateStream(headers)
 	if err != nil {
 		_ = session.Close()
-		return nil, fmt.Errorf("%w: %s: %w", ErrForward, p, err)
+		return nil, err
 	}
 	c := &conn{session: session, data: data, pod: p, refused: make(chan struct{})}
 	go c.listen(errs) // ends with the session, at the latest when it is closed
