@@ -70,17 +70,26 @@ func TestWhatIsNoLocation(t *testing.T) {
 	}
 }
 
+// open is as a program does that has a location from its flags.
+func open(ctx context.Context, url string, log *slog.Logger) (discovery.Source, error) {
+	l, err := discovery.Parse(url)
+	if err != nil {
+		return nil, err
+	}
+	return l.Open(ctx, log)
+}
+
 func TestOpenAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a file.json")
 	log := slog.New(slog.DiscardHandler)
 	url := discovery.File(path).String()
-	source, err := discovery.Open(t.Context(), url, log)
+	source, err := open(t.Context(), url, log)
 	require.ErrorContains(t, err, "must exist at the start")
 	require.Nil(t, source)
 
 	require.NoError(t, endpoints.WriteFile(path, endpoints.Set{Version: "7"}))
 	ctx, cancel := context.WithCancel(context.Background())
-	source, err = discovery.Open(ctx, url, log)
+	source, err = open(ctx, url, log)
 	require.NoError(t, err)
 	require.Equal(t, "7", source.Current().Version)
 	changed := source.Changed()
@@ -93,7 +102,7 @@ func TestOpenAFile(t *testing.T) {
 
 func TestOpenANameThatIsNoOnes(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
-	source, err := discovery.Open(ctx, "dns://smaran.invalid:8080?admin=9090", slog.New(slog.DiscardHandler))
+	source, err := open(ctx, "dns://smaran.invalid:8080?admin=9090", slog.New(slog.DiscardHandler))
 	require.NoError(t, err, "pods may come")
 	require.Empty(t, source.Current().Endpoints)
 	cancel()
@@ -103,10 +112,8 @@ func TestOpenANameThatIsNoOnes(t *testing.T) {
 func TestOpenWhatCannotBeOpened(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	log := slog.New(slog.DiscardHandler)
-	_, err := discovery.Open(t.Context(), "kubernetes://dev/jarvis-service?port=http", log)
+	_, err := open(t.Context(), "kubernetes://dev/jarvis-service?port=http", log)
 	require.ErrorIs(t, err, kubernetes.ErrNoCluster)
-	_, err = discovery.Open(t.Context(), "eds.json", log)
-	require.ErrorIs(t, err, discovery.ErrLocation)
 	_, err = discovery.Location{}.Open(t.Context(), log)
 	require.ErrorIs(t, err, discovery.ErrLocation)
 }

@@ -21,18 +21,9 @@ type Source interface {
 	Done() <-chan struct{}
 }
 
-// Open follows the list of pods at url. It fails with ErrLocation; where a file is missing or not valid; and where the API
+// Open follows the list of pods. It fails with ErrLocation for the zero Location; where a file is missing or not valid; and where the API
 // server cannot be reached, or forbids to list or watch, with kubernetes.ErrUnreachable or kubernetes.ErrForbidden. A list without
 // pods is no failure, and neither is a name that has no address yet.
-func Open(ctx context.Context, url string, log *slog.Logger) (Source, error) {
-	l, err := Parse(url)
-	if err != nil {
-		return nil, err
-	}
-	return l.Open(ctx, log)
-}
-
-// Open is as the function Open.
 func (l Location) Open(ctx context.Context, log *slog.Logger) (Source, error) {
 	switch what := l.what.(type) {
 	case string:

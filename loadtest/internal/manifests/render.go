@@ -17,14 +17,8 @@ import (
 // ErrRender is returned for manifests that do not render, wrapped with kustomize's reason.
 var ErrRender = errors.New("manifests: cannot render")
 
-// Render builds the kustomization in dir, as `kubectl kustomize dir` does: namespaces first, then what others refer to. It fails with
-// ErrRender.
-func Render(dir string) ([]*unstructured.Unstructured, error) {
-	return render(filesys.MakeFsOnDisk(), dir)
-}
-
-// RenderWith builds the overlay of that name below the directory deploy, with further features on top, in that order. It fails with
-// ErrRender, also for an overlay or a feature that does not exist.
+// RenderWith builds the overlay of that name below the directory deploy, with further features on top, in that order. Namespaces come first,
+// then what others refer to. It fails with ErrRender, also for an overlay or a feature that does not exist.
 func RenderWith(deploy, overlay string, features ...string) ([]*unstructured.Unstructured, error) {
 	// In memory, since a kustomization can only name what lies beside it, and deploy is not ours to write to.
 	const root, combined = "/deploy", "/deploy/combined"

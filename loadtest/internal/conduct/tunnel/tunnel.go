@@ -126,9 +126,6 @@ func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// Closed is closed when the connection has ended.
-func (c *Client) Closed() <-chan struct{} { return c.conn.ended }
-
 // Close ends the connection. It may be called again.
 func (c *Client) Close() error { return ignoreClosed(errors.Join(c.http.Close(), c.conn.Close())) }
 
