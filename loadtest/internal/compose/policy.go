@@ -3,7 +3,6 @@ package compose
 import (
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
 	"github.com/smaran-v2/smaran/services/mesh"
-	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
 
@@ -14,11 +13,4 @@ func meshPolicy(s driver.Spec) mesh.Policy {
 		return mesh.Policy(policy)
 	}
 	return backend.Name(name).MeshPolicy()
-}
-
-func sessionMode(s driver.Spec) session.Policy {
-	if s.Lenient {
-		return session.Lenient
-	}
-	return session.Strict
 }

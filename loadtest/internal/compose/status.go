@@ -23,7 +23,7 @@ func (f *fleet) Status(context.Context) (*fleetv1.StatusResponse, error) {
 	backend, _ := driver.SplitBackend(f.spec.Backend)
 	s := &fleetv1.StatusResponse{
 		Backend: backend, Policy: string(f.policy), RingSize: f.ringSize, SmaranUrl: "http://" + f.layout.smaran,
-		SessionMode:  string(sessionMode(f.spec)),
+		SessionMode:  string(f.spec.SessionMode()),
 		History:      f.history.all(),
 		SettleMargin: durationpb.New(SettleMargin - pollEvery + f.history.lateness()),
 		Processes: []*fleetv1.Process{

@@ -38,7 +38,7 @@ func variables(s driver.Spec) []string {
 	return []string{
 		varBackend + "=" + name,
 		varPolicy + "=" + string(meshPolicy(s)),
-		varSessionMode + "=" + string(sessionMode(s)),
+		varSessionMode + "=" + string(s.SessionMode()),
 		varSeed + "=" + strconv.FormatUint(s.Seed, 10),
 		varTokenKeys + "=" + key.ID + ":" + base64.StdEncoding.EncodeToString(key.Secret),
 		varDrain + "=" + driver.DrainTimeout.String(),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
+	"github.com/smaran-v2/smaran/services/session"
 )
 
 // Spec is the fleet that a run needs.
@@ -21,6 +22,14 @@ type Spec struct {
 	Seed uint64
 	// Lenient fleets accept requests without a session header.
 	Lenient bool
+}
+
+// SessionMode is what the fleet's services are told of requests without a session header.
+func (s Spec) SessionMode() session.Policy {
+	if s.Lenient {
+		return session.Lenient
+	}
+	return session.Strict
 }
 
 // DrainTimeout is how long a jarvis pod that was told to end may take to end its calls. Every driver sets it, so that their runs compare.

@@ -66,7 +66,7 @@ func (l *Local) args(s Spec) []string {
 		}
 	}
 	if s.Lenient {
-		args = append(args, "--session-mode", "lenient")
+		args = append(args, "--session-mode", string(s.SessionMode()))
 	}
 	return args
 }

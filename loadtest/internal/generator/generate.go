@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -51,7 +52,7 @@ func (c *generateCmd) conductor(ctx context.Context, log *slog.Logger) (net.Conn
 	log.Info("waiting for a conductor", "address", listener.Addr())
 	conn, err := listener.Accept()
 	if err != nil {
-		return nil, fmt.Errorf("wait for a conductor: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("wait for a conductor: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	return conn, nil
 }

@@ -8,16 +8,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
-	"github.com/smaran-v2/smaran/services/session"
 )
 
 // customize makes of an overlay what a run needs: its pods, its session mode, how long a drain may take, and a seed for smaran. The
 // simulated model has no seed: pods of one template would all draw the same.
 func customize(objects []*unstructured.Unstructured, s driver.Spec) error {
-	mode := session.Strict
-	if s.Lenient {
-		mode = session.Lenient
-	}
+	mode := s.SessionMode()
 	d, err := deployment(objects, Jarvis)
 	if err != nil {
 		return err
@@ -58,7 +54,10 @@ func setVariable(d *unstructured.Unstructured, container, name, value string) er
 	}
 	c := containers[index].(map[string]any)
 	env, _ := c["env"].([]any)
-	env = slices.DeleteFunc(env, func(e any) bool { return e.(map[string]any)["name"] == name })
+	env = slices.DeleteFunc(env, func(e any) bool {
+		v, ok := e.(map[string]any)
+		return ok && v["name"] == name
+	})
 	c["env"] = append(env, map[string]any{"name": name, "value": value})
 	return unstructured.SetNestedSlice(d.Object, containers, "spec", "template", "spec", "containers")
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
+	"github.com/smaran-v2/smaran/loadtest/internal/envoyadmin"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/node"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/proxies"
@@ -128,8 +129,8 @@ func apps() []string { return []string{Jarvis, Smaran, redis} }
 // troubleOf is why pods of an app will never be ready.
 func troubleOf(s view.State, app string) error {
 	for _, p := range s.PodsOf(app) {
-		if why := view.Trouble(p); why != "" {
-			return fmt.Errorf("%w: %s: load it, such as with `kind load docker-image`", ErrPod, why)
+		if why := view.Trouble(p); why != nil {
+			return fmt.Errorf("%w: %w", ErrPod, why)
 		}
 	}
 	return nil
@@ -202,11 +203,7 @@ func (f *fleet) missingAt(ctx context.Context, p *followed) (string, error) {
 		return "an answer", err
 	}
 	policy := mesh.Policy(f.policy)
-	lb := policy
-	if policy.Stateful() {
-		lb = mesh.LeastRequest
-	}
-	if balancing.Policy != lb {
+	if lb := envoyadmin.Below(policy); balancing.Policy != lb {
 		return fmt.Sprintf("balancing by %s (it has %s)", lb, balancing.Policy), nil
 	}
 	p.ring = balancing.RingSize

@@ -427,6 +427,18 @@ func TestPodsThatGetNothingAreReported(t *testing.T) {
 	})
 }
 
+func TestAGatewayThatIsNotReadyIsNamed(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		require.NoError(t, b.cluster.Client().Put(t.Context(), &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "Pod",
+			"metadata": map[string]any{"name": "gateway-2", "namespace": "istio-system", "labels": map[string]any{"istio": "ingressgateway"}},
+		}}))
+		r := observed(t, b, fakecluster.Lag, nil)
+		require.Contains(t, r.GetSettings()[kube.SettingProxies], "gateway-1 agrees")
+		require.Contains(t, r.GetSettings()[kube.SettingProxies], "not asked: gateway-2")
+	})
+}
+
 func TestASlowProxyMakesTheRunInvalid(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		r := observed(t, b, 4*time.Second, nil)

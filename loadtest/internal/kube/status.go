@@ -13,18 +13,13 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/builds"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/view"
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
-	"github.com/smaran-v2/smaran/services/session"
 )
 
 // Status implements driver.Fleet.
 func (f *fleet) Status(context.Context) (*fleetv1.StatusResponse, error) {
 	now := f.view.Now()
-	mode := session.Strict
-	if f.spec.Lenient {
-		mode = session.Lenient
-	}
 	out := &fleetv1.StatusResponse{
-		Backend: f.spec.Backend, Policy: f.policy, SmaranUrl: smaranURL, MeshUrl: "http://" + JarvisService, SessionMode: string(mode),
+		Backend: f.spec.Backend, Policy: f.policy, SmaranUrl: smaranURL, MeshUrl: "http://" + JarvisService, SessionMode: string(f.spec.SessionMode()),
 		History: f.ledger.all(), SettleMargin: durationpb.New(settleMargin),
 	}
 	for _, p := range f.watch.proxies {
@@ -39,11 +34,11 @@ func (f *fleet) Status(context.Context) (*fleetv1.StatusResponse, error) {
 			Name: Jarvis, Running: true, Kind: builds.Kind, Version: f.revisions.jarvis + " (" + build(pods[0], Jarvis) + ")",
 		})
 	}
-	for _, p := range now.PodsOf(Smaran) {
+	if all := now.PodsOf(Smaran); len(all) > 0 {
+		p := all[0]
 		out.Processes = append(out.Processes,
 			&fleetv1.Process{Name: "smaran", Running: view.Ready(p), Kind: builds.Kind, Version: f.revisions.smaran + " (" + build(p, smaranContainer) + ")"},
 			&fleetv1.Process{Name: "mesh", Running: true, Kind: "istio", Version: tag(proxyImage(p)) + " (Envoy " + f.watch.version + ")"})
-		break
 	}
 	for _, p := range now.PodsOf(redis) {
 		out.Processes = append(out.Processes, &fleetv1.Process{Name: redis, Running: view.Ready(p), Kind: "redis-server", Version: tag(image(p, redis))})

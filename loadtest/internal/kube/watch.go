@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/cluster"
@@ -54,10 +55,16 @@ func (f *fleet) proxies(ctx context.Context) (found []*followed, remark string, 
 	case len(gateways) == 0:
 		remark = "there is no ingress gateway"
 	}
+	var away []string
 	for _, p := range gateways {
 		if view.Ready(p) {
 			add(gatewayNamespace, p.Name, true)
+		} else {
+			away = append(away, p.Name)
 		}
+	}
+	if len(away) > 0 {
+		remark = "ingress gateways that were not ready at the start were not asked: " + strings.Join(away, ", ")
 	}
 	return found, remark, nil
 }

@@ -102,8 +102,11 @@ func (n *namespace) rolledOut(ctx context.Context, deployments ...string) error 
 	defer cancel()
 	return n.view.Await(ctx, func(s view.State) (string, error) {
 		for _, p := range s.Pods {
-			if why := view.Trouble(p); why != "" {
-				return "", fmt.Errorf("%w: %s: build and load it: scripts/images && scripts/kind-load", ErrMissing, why)
+			switch why := view.Trouble(p); {
+			case errors.Is(why, view.ErrImage):
+				return "", fmt.Errorf("%w: %w; those of this project are built and loaded by scripts/images && scripts/kind-load", ErrMissing, why)
+			case why != nil:
+				return "", fmt.Errorf("%w: %w", ErrMissing, why)
 			}
 		}
 		for _, name := range deployments {

@@ -18,7 +18,9 @@ func (c *Cluster) onJob(action clienttesting.Action) (bool, runtime.Object, erro
 	}
 	template, _, _ := unstructured.NestedMap(job.Object, "spec", "template")
 	p := c.newPod(job.GetNamespace(), job.GetName(), "job", template)
-	c.setReady(p, 0, true)
+	if !lacksImage(p) {
+		c.setReady(p, 0, true)
+	}
 	return false, nil, nil
 }
 

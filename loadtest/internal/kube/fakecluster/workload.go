@@ -214,6 +214,13 @@ func restarts(p *unstructured.Unstructured) int64 {
 
 // setReady writes a pod's status, and the endpoints that follow from it.
 func (c *Cluster) setReady(p *unstructured.Unstructured, restarted int64, ready bool) {
+	setStatus(p, restarted, ready)
+	c.put("pods", p.GetNamespace(), p.Object)
+	c.publish(p.GetNamespace())
+}
+
+// setStatus is that of a pod whose first container runs.
+func setStatus(p *unstructured.Unstructured, restarted int64, ready bool) {
 	containers, _, _ := unstructured.NestedSlice(p.Object, "spec", "containers")
 	name := "main"
 	if len(containers) > 0 {
@@ -233,19 +240,18 @@ func (c *Cluster) setReady(p *unstructured.Unstructured, restarted int64, ready 
 			"state":       map[string]any{"running": map[string]any{}},
 		}},
 	}
-	c.put("pods", p.GetNamespace(), p.Object)
-	c.publish(p.GetNamespace())
 }
 
 // setWaiting writes the status of a pod whose first container does not start.
 func (c *Cluster) setWaiting(p *unstructured.Unstructured, reason string) {
-	c.setReady(p, 0, false)
+	setStatus(p, 0, false)
 	_ = unstructured.SetNestedField(p.Object, "Pending", "status", "phase")
 	statuses, _, _ := unstructured.NestedSlice(p.Object, "status", "containerStatuses")
 	statuses[0].(map[string]any)["image"] = NoImage
 	statuses[0].(map[string]any)["state"] = map[string]any{"waiting": map[string]any{"reason": reason}}
 	_ = unstructured.SetNestedSlice(p.Object, statuses, "status", "containerStatuses")
 	c.put("pods", p.GetNamespace(), p.Object)
+	c.publish(p.GetNamespace())
 }
 
 // number is the end of a pod's name.

@@ -23,13 +23,8 @@ const JobName = "loadtest"
 //go:embed job.yaml
 var manifest []byte
 
-// Errors of this package; they come wrapped with the reason.
-var (
-	// ErrJob is returned for a Job whose generator did not come up.
-	ErrJob = errors.New("the generator's Job")
-	// ErrImage is returned where the cluster does not have the generator's image.
-	ErrImage = errors.New("the cluster does not have the image")
-)
+// ErrJob is returned, wrapped with the reason, for a Job whose generator did not come up.
+var ErrJob = errors.New("the generator's Job")
 
 // Stage starts generators in one namespace of a cluster.
 type Stage struct {
@@ -65,7 +60,7 @@ func Job(image string, about time.Duration) (*batchv1.Job, error) {
 	return job, nil
 }
 
-// Start implements conduct.Stage. It fails with ErrJob or ErrImage.
+// Start implements conduct.Stage. It fails with ErrJob, and with what view.Trouble has where it was that.
 func (s *Stage) Start(ctx context.Context, about time.Duration) (_ conduct.Player, err error) {
 	job, err := Job(s.Image, about)
 	if err != nil {
@@ -109,8 +104,8 @@ func (p *player) running(state view.State) (string, error) {
 	}
 	pod := pods[len(pods)-1]
 	p.pod = pod.Name
-	if why := view.Trouble(pod); why != "" {
-		return "", fmt.Errorf("%w: %s: load it, such as with `kind load docker-image %s`", ErrImage, why, pod.Spec.Containers[0].Image)
+	if why := view.Trouble(pod); why != nil {
+		return "", why
 	}
 	c := view.Container(pod, JobName)
 	switch {

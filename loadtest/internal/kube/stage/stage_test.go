@@ -114,6 +114,18 @@ func TestAGeneratorThatSaysNothingIsGivenUp(t *testing.T) {
 	})
 }
 
+func TestAGeneratorWithoutAnImageIsNotWaitedFor(t *testing.T) {
+	inBubble(t, &port{}, func(t *testing.T, _ *fakecluster.Cluster, s *stage.Stage) {
+		s.Image = fakecluster.NoImage
+		start := time.Now()
+		_, err := s.Start(t.Context(), time.Minute)
+		require.ErrorIs(t, err, stage.ErrJob)
+		require.ErrorIs(t, err, view.ErrImage)
+		require.ErrorContains(t, err, "kind load docker-image "+fakecluster.NoImage)
+		require.Less(t, time.Since(start), time.Minute)
+	})
+}
+
 func TestAJobThatMayNotBeMade(t *testing.T) {
 	inBubble(t, &port{}, func(t *testing.T, c *fakecluster.Cluster, s *stage.Stage) {
 		c.Refuse("create", "jobs", func() error {

@@ -65,20 +65,19 @@ func (s State) SlicesOf(service string) []*discoveryv1.EndpointSlice {
 type View struct {
 	stop context.CancelFunc
 	done sync.WaitGroup
-	// onSlices is called with mu held at each change of an EndpointSlice.
-	onSlices func(State)
+	log  *slog.Logger
 
 	mu      sync.Mutex
 	state   State
 	changed chan struct{}
 }
 
-// Follow reads the namespace, and follows it. onSlices, optional, is called at each change of an EndpointSlice, one call at a time; it must
-// not wait. It fails with cluster.ErrForbidden, or when ctx ends first.
+// Follow reads the namespace, and follows it. onSlices, optional, is called at each change of an EndpointSlice, one call at a time, with the
+// view locked; it must not wait. It fails with cluster.ErrForbidden, or when ctx ends first.
 func Follow(ctx context.Context, c *cluster.Client, namespace string, log *slog.Logger, onSlices func(State)) (*View, error) {
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
 	v := &View{
-		stop: stop, onSlices: onSlices, changed: make(chan struct{}),
+		stop: stop, log: log, changed: make(chan struct{}),
 		state: State{Pods: map[string]*corev1.Pod{}, Deployments: map[string]*appsv1.Deployment{}, Slices: map[string]*discoveryv1.EndpointSlice{}},
 	}
 	logger := logr.FromSlogHandler(log.Handler())
@@ -128,6 +127,7 @@ func follow[T any](ctx, following context.Context, v *View, c *cluster.Client, n
 		}
 		typed, err := kind.From(u)
 		if err != nil {
+			v.log.Error("an object is left out", "error", err)
 			return
 		}
 		v.change(func() { into()[u.GetName()] = typed }, then)

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -53,20 +54,32 @@ func RolledOut(d *appsv1.Deployment) string {
 	}
 }
 
-// Trouble is why a pod will not come up by waiting, such as an image that can't be had; "" as far as can be seen.
-func Trouble(p *corev1.Pod) string {
+// Why a pod will not come up by waiting.
+var (
+	// ErrImage is returned for an image that can't be had.
+	ErrImage = errors.New("the cluster does not have the image")
+	// ErrContainer is returned for a container that can't be made.
+	ErrContainer = errors.New("a container can't be made")
+)
+
+// Trouble is why a pod will not come up by waiting, nil as far as can be seen. It is an ErrImage or ErrContainer. One failed pull is none: the
+// kubelet tries again.
+func Trouble(p *corev1.Pod) error {
 	statuses := append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...)
 	for _, c := range statuses {
 		w := c.State.Waiting
 		if w == nil {
 			continue
 		}
+		said := strings.TrimSpace(w.Reason + " " + w.Message)
 		switch w.Reason {
-		case "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName":
-			return fmt.Sprintf("pod %s: image %s: %s %s", p.Name, c.Image, w.Reason, strings.TrimSpace(w.Message))
+		case "ImagePullBackOff", "ErrImageNeverPull":
+			return fmt.Errorf("%w: pod %s: image %s: %s: load it, such as with `kind load docker-image %s`", ErrImage, p.Name, c.Image, said, c.Image)
+		case "InvalidImageName":
+			return fmt.Errorf("%w: pod %s: image %s: %s", ErrImage, p.Name, c.Image, said)
 		case "CreateContainerConfigError", "CreateContainerError":
-			return fmt.Sprintf("pod %s: container %s: %s %s", p.Name, c.Name, w.Reason, w.Message)
+			return fmt.Errorf("%w: pod %s: container %s: %s", ErrContainer, p.Name, c.Name, said)
 		}
 	}
-	return ""
+	return nil
 }
