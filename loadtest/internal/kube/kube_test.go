@@ -63,6 +63,9 @@ func (b *bench) newDriver(by string) *kube.Driver {
 	}
 }
 
+// pass lets time go by in the bubble.
+func pass(d time.Duration) { time.Sleep(d) }
+
 // live is an object as the cluster has it, nil where it does not.
 func (b *bench) live(t *testing.T, apiVersion, kind, name string) *unstructured.Unstructured {
 	o := &unstructured.Unstructured{}

@@ -150,7 +150,7 @@ func TestCloseMayBeCalledAgain(t *testing.T) {
 		answer := down
 		b.cluster.Refuse("update", "deployments", func() error { return answer })
 		require.ErrorIs(t, b.driver.Close(t.Context()), down)
-		time.Sleep(10 * time.Minute)
+		pass(10 * time.Minute)
 		_, err := b.newDriver("another").Up(t.Context(), driver.Spec{Backend: "redis", Pods: 1})
 		require.ErrorIs(t, err, overlay.ErrBusy, "it is held until then")
 		answer = nil
@@ -163,14 +163,14 @@ func TestCloseMayBeCalledAgain(t *testing.T) {
 func TestWhatWasBrokenIsNotWaitedFor(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.deployed(t, "redis")
-		time.Sleep(time.Minute) // they roll out
+		pass(time.Minute) // they roll out
 		jarvis := b.live(t, "apps/v1", "Deployment", "jarvis")
 		containers, _, err := unstructured.NestedSlice(jarvis.Object, "spec", "template", "spec", "containers")
 		require.NoError(t, err)
 		containers[0].(map[string]any)["image"] = fakecluster.NoImage
 		require.NoError(t, unstructured.SetNestedSlice(jarvis.Object, containers, "spec", "template", "spec", "containers"))
 		require.NoError(t, b.cluster.Client().Put(t.Context(), jarvis))
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		b.run(t, "istio-hash")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
