@@ -1,10 +1,12 @@
 package fakecluster
 
 import (
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clienttesting "k8s.io/client-go/testing"
 )
 
@@ -16,6 +18,7 @@ func (c *Cluster) onJob(action clienttesting.Action) (bool, runtime.Object, erro
 	if c.get("jobs", job.GetNamespace(), job.GetName()) != nil {
 		return false, nil, nil
 	}
+	job.SetUID(types.UID(fmt.Sprintf("job-%d", c.made)))
 	template, _, _ := unstructured.NestedMap(job.Object, "spec", "template")
 	p := c.newPod(job.GetNamespace(), job.GetName(), "job", template)
 	if !lacksImage(p) {

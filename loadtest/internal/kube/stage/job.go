@@ -9,6 +9,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
@@ -85,6 +86,11 @@ func (s *Stage) Start(ctx context.Context, about time.Duration) (_ conduct.Playe
 	if err := cluster.Jobs().Create(ctx, s.Cluster, s.Namespace, job); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrJob, err)
 	}
+	made, err := cluster.Jobs().Get(ctx, s.Cluster, s.Namespace, JobName)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrJob, err)
+	}
+	p.uid = made.UID
 	starting, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	if err := v.Await(starting, p.running); err != nil {
@@ -148,8 +154,10 @@ func (s *Stage) reach(ctx context.Context, pod string) (net.Conn, error) {
 type player struct {
 	stage *Stage
 	view  *view.View
-	pod   string
-	conn  net.Conn
+	// uid is the Job's, empty before it is known.
+	uid  types.UID
+	pod  string
+	conn net.Conn
 }
 
 // Conn implements conduct.Player.
@@ -167,12 +175,20 @@ func (p *player) Words(ctx context.Context) string {
 	return said
 }
 
-// Remove implements conduct.Player.
+// Remove implements conduct.Player. A Job that another program has put in this one's place, as it does with a namespace that it takes over,
+// stays.
 func (p *player) Remove(ctx context.Context) error {
 	if p.conn != nil {
 		_ = p.conn.Close() // whoever served it may have
 	}
 	defer p.view.Close()
+	live, err := cluster.Jobs().Get(ctx, p.stage.Cluster, p.stage.Namespace, JobName)
+	switch {
+	case err == nil && p.uid != "" && live.UID != p.uid:
+		return nil
+	case err != nil && !errors.Is(err, cluster.ErrNotFound):
+		return err
+	}
 	return p.stage.clear(ctx, p.view)
 }
 

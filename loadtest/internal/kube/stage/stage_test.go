@@ -105,6 +105,21 @@ func TestAJobThatWasLeftIsReplaced(t *testing.T) {
 	})
 }
 
+func TestAnothersGeneratorStays(t *testing.T) {
+	inBubble(t, &port{}, func(t *testing.T, c *fakecluster.Cluster, s *stage.Stage) {
+		first, err := s.Start(t.Context(), time.Minute)
+		require.NoError(t, err)
+		second, err := s.Start(t.Context(), time.Minute) // of a program that took the namespace over
+		require.NoError(t, err)
+		require.NoError(t, first.Remove(t.Context()))
+		_, err = cluster.Jobs().Get(t.Context(), c.Client(), "dev", stage.JobName)
+		require.NoError(t, err)
+		require.NoError(t, second.Remove(t.Context()))
+		_, err = cluster.Jobs().Get(t.Context(), c.Client(), "dev", stage.JobName)
+		require.ErrorIs(t, err, cluster.ErrNotFound)
+	})
+}
+
 func TestAGeneratorThatSaysNothingIsGivenUp(t *testing.T) {
 	inBubble(t, &port{silent: true}, func(t *testing.T, _ *fakecluster.Cluster, s *stage.Stage) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
