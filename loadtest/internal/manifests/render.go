@@ -54,6 +54,11 @@ func load(to filesys.FileSystem, root string, from fs.FS) error {
 	})
 }
 
+// Render builds the kustomization in dir, as `kubectl kustomize dir` does.
+func Render(dir string) ([]*unstructured.Unstructured, error) {
+	return render(filesys.MakeFsOnDisk(), dir)
+}
+
 func render(files filesys.FileSystem, dir string) ([]*unstructured.Unstructured, error) {
 	options := krusty.MakeDefaultOptions()
 	options.Reorder = krusty.ReorderOptionLegacy
