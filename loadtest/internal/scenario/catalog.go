@@ -36,7 +36,8 @@ func Catalog(p Pace) []Scenario {
 		{Name: "scale-10-3", Pods: 10, Events: []Event{{At: at(3), Kind: KindScale, Pods: 3}}},
 		{Name: "kill", Pods: 3, Events: []Event{{At: at(3), Kind: KindKill}}},
 		{Name: "rollout", Pods: 3, Events: []Event{{At: at(3), Kind: KindRollout}}},
-		{Name: "redis-outage", Pods: 3, Events: []Event{{At: at(4), Kind: KindRedis}, {At: at(9), Kind: KindRedis, Up: true}}},
+		// Redis is gone for long enough that the fleet is seen without it.
+		{Name: "redis-outage", Pods: 3, Events: []Event{{At: at(4), Kind: KindRedis}, {At: at(9) + p.Redis, Kind: KindRedis, Up: true}}},
 		{Name: "smaran-kill", Pods: 3, Events: []Event{{At: at(3), Kind: KindSmaran}}},
 		{Name: "no-header", Pods: 3, Duration: at(8), Overhead: p.Overhead, Headerless: true},
 	}
