@@ -1,6 +1,13 @@
 # Shared by the steps of the walk-through: each prints a command, runs it, says what to look at, and checks it. To be sourced.
 # shellcheck shell=bash
 set -euo pipefail
+# A step takes no arguments, and acts: so it does nothing where it is given some. (scale is for two of the steps, which give it five.)
+takes=0
+[[ ${0##*/} != scale ]] || takes=5
+if (($# != takes)); then
+	echo "usage: $0, without arguments; docs/walkthrough.md says what it does" >&2
+	exit 2
+fi
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 # shellcheck source=scripts/lib/cluster.bash
