@@ -137,15 +137,3 @@ func Base(backend string) string {
 func Names(counts map[string]uint64) []string {
 	return slices.Sorted(maps.Keys(counts))
 }
-
-// FleetSize is the number of pods that a result's load could have gone to: those that served, or, since a pod that never did
-// is not listed, the most that were healthy at once.
-func FleetSize(r *reportv1.Result) int {
-	n := len(r.GetPods())
-	for _, e := range r.GetEvents() {
-		for _, c := range e.GetChanges() {
-			n = max(n, int(c.GetHealthy()))
-		}
-	}
-	return n
-}

@@ -155,3 +155,16 @@ func TestFleetSize(t *testing.T) {
 	r.Events = []*reportv1.Event{{Changes: []*reportv1.EndpointChange{{Healthy: 2}, {Healthy: 10}}}}
 	require.Equal(t, 10, figures.FleetSize(r), "seven pods served nothing")
 }
+
+func TestPeakToMeanIsOfTheWholeFleet(t *testing.T) {
+	r := &reportv1.Result{Pods: []*reportv1.PodLoad{{Requests: 30}, {Requests: 10}, {Requests: 0}}}
+	require.Equal(t, 2, figures.Served(r))
+	ratio, ok := figures.PeakToMean(r)
+	require.True(t, ok)
+	require.InDelta(t, 30/(40.0/3), ratio, 1e-9, "the pod that served nothing counts")
+	r.Events = []*reportv1.Event{{Changes: []*reportv1.EndpointChange{{Healthy: 4}}}}
+	ratio, _ = figures.PeakToMean(r)
+	require.InDelta(t, 3, ratio, 1e-9, "also one that is not listed")
+	_, ok = figures.PeakToMean(&reportv1.Result{Pods: []*reportv1.PodLoad{{}}})
+	require.False(t, ok, "nothing was served")
+}

@@ -1,10 +1,8 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/figures"
@@ -79,109 +77,6 @@ func gapFigures() []figure {
 		samples, percentileFigure("p50", figures.Gap, 50), percentileFigure("p99", figures.Gap, 99),
 		{head{"Worst", "ms", ""}, worstGap}, count60, interruptions, count1s, excess,
 	}
-}
-
-// pod is a pod's load over all repeats.
-type pod struct {
-	name, address             string
-	requests, sessions, calls uint64
-}
-
-func podLoads(g *figures.Group) []pod {
-	byName := map[string]*pod{}
-	var out []*pod
-	for _, r := range g.Used() {
-		for _, l := range r.GetPods() {
-			p, ok := byName[l.GetPod()]
-			if !ok {
-				p = &pod{name: l.GetPod()}
-				byName[l.GetPod()] = p
-				out = append(out, p)
-			}
-			p.address = l.GetAddress()
-			p.requests += l.GetRequests()
-			p.sessions += l.GetSessions()
-			p.calls += l.GetCallsPlaced()
-		}
-	}
-	slices.SortFunc(out, func(a, b *pod) int {
-		return cmp.Or(cmp.Compare(ordinal(a.name), ordinal(b.name)), strings.Compare(a.name, b.name))
-	})
-	loads := make([]pod, len(out))
-	for i, p := range out {
-		loads[i] = *p
-	}
-	return loads
-}
-
-// ordinal is the number at the end of a pod's name, so that jarvis-10 follows jarvis-9.
-func ordinal(name string) int {
-	n, err := strconv.Atoi(name[strings.LastIndexByte(name, '-')+1:])
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-func podsOf(groups []*figures.Group, ids *idSource) []panelView {
-	var most uint64
-	for _, g := range groups {
-		for _, p := range podLoads(g) {
-			most = max(most, p.requests)
-		}
-	}
-	var out []panelView
-	for _, g := range groups {
-		loads := podLoads(g)
-		if len(loads) == 0 {
-			continue
-		}
-		c := chart.Columns{
-			Caption: chart.Caption{ID: ids.next(), Title: nameOf(g) + ": requests by pod"}, Unit: "requests", Most: most,
-		}
-		var sum, peak uint64
-		for _, p := range loads {
-			sum, peak = sum+p.requests, max(peak, p.requests)
-			c.Columns = append(c.Columns, chart.Column{
-				Name: p.name, Count: p.requests, Detail: fmt.Sprintf(", %d sessions, %d calls placed", p.sessions, p.calls),
-			})
-		}
-		for _, r := range g.Used() {
-			c.Pods = max(c.Pods, figures.FleetSize(r))
-		}
-		note := absent
-		if sum > 0 {
-			note = fmt.Sprintf("peak/mean %.2f", float64(peak)*float64(c.Pods)/float64(sum))
-		}
-		if len(loads) < c.Pods {
-			note += fmt.Sprintf("; %d of %d pods served", len(loads), c.Pods)
-		}
-		c.Description = fmt.Sprintf("%s, %s.", plural(uint64(c.Pods), "pod"), note)
-		out = append(out, panelView{backendView: viewOf(g), Note: note, Invalid: !g.Ranked(), SVG: c.SVG()})
-	}
-	return out
-}
-
-// podsView is the same as a table.
-type podsView struct {
-	backendView
-	Pods []podView
-}
-
-type podView struct{ Name, Address, Requests, Sessions, Calls string }
-
-func podTablesOf(groups []*figures.Group) []podsView {
-	var out []podsView
-	for _, g := range groups {
-		view := podsView{backendView: viewOf(g)}
-		for _, p := range podLoads(g) {
-			view.Pods = append(view.Pods, podView{p.name, p.address, count(p.requests), count(p.sessions), count(p.calls)})
-		}
-		if len(view.Pods) > 0 {
-			out = append(out, view)
-		}
-	}
-	return out
 }
 
 // validityView is one run's account of itself.

@@ -30,6 +30,7 @@ type scenarioView struct {
 	Gaps        []panelView
 	GapTable    tableView
 	Pods        []panelView
+	PodsOf      string
 	PodsTable   []podsView
 	Differences differencesView
 	Validity    []validityView
@@ -71,6 +72,7 @@ func scenarioOf(id, name string, groups []*figures.Group, ids *idSource) scenari
 		s.Repeats = "Counts are summed over the valid repeats. Percentiles are the median of each repeat's own, with the lowest and the " +
 			"highest below; they are never averaged. The gap is the worst of all."
 		s.TimelineOf = "Drawn is the first valid repeat."
+		s.PodsOf = s.TimelineOf + " Peak/mean is the median of each repeat's own: no pod is added up over repeats."
 	}
 	for _, event := range eventsOf(groups) {
 		had := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return len(g.EventsNamed(event)) == 0 })

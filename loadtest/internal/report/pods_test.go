@@ -1,0 +1,36 @@
+package report_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+)
+
+// podRun is a run over pods with these requests, that have names of their own in each repeat as in a cluster.
+func podRun(repeat uint32, requests ...uint64) *reportv1.Result {
+	r := &reportv1.Result{Backend: "redis", Scenario: "x", Repeat: repeat, Valid: true}
+	for i, n := range requests {
+		r.Pods = append(r.Pods, &reportv1.PodLoad{Pod: fmt.Sprintf("jarvis-%d-%c", repeat, 'a'+i), Requests: n})
+	}
+	return r
+}
+
+func TestPodsAreNotMergedOverRepeats(t *testing.T) {
+	p := render(t, &reportv1.Report{Results: []*reportv1.Result{podRun(1, 10, 20, 30), podRun(2, 20, 20, 20)}})
+	p.says(t, "peak/mean 1.25 (1.00–1.50 over 2 repeats)")
+	p.says(t, "no pod is added up over repeats")
+	require.Equal(t, 1, strings.Count(p.raw, "jarvis-1-c: 30 requests"))
+	require.False(t, strings.Contains(p.raw, "jarvis-2-c: "), "drawn is one repeat")
+	p.says(t, "2 jarvis-2-c 20") // the table has both
+	p.saysNot(t, "pods served")
+}
+
+func TestPodsThatReplacedOthersAreInTheMean(t *testing.T) {
+	p := render(t, &reportv1.Report{Results: []*reportv1.Result{podRun(1, 10, 10, 10, 30, 30, 30)}})
+	p.says(t, "peak/mean 1.50 ")
+	p.saysNot(t, "over 1 repeats")
+}
