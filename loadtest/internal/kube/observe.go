@@ -49,15 +49,23 @@ func (f *fleet) propagation(r *reportv1.Result) {
 	r.Settings[SettingPropagation] = strings.Join(said, "; ")
 }
 
-// idlePods adds the pods in rotation at the end that no request reached.
+// idlePods lists the pods in rotation at the end that no request reached, and adds those that the result does not have yet. It has a pod
+// at which calls were only placed, without its address.
 func (f *fleet) idlePods(r *reportv1.Result) {
 	var idle []string
 	for _, e := range f.ledger.latest() {
-		if !e.Health.InRotation() || slices.ContainsFunc(r.GetPods(), func(p *reportv1.PodLoad) bool { return p.GetAddress() == e.Address }) {
+		if !e.Health.InRotation() {
 			continue
 		}
-		r.Pods = append(r.Pods, &reportv1.PodLoad{Pod: e.Pod, Address: e.Address})
-		idle = append(idle, e.Pod)
+		i := slices.IndexFunc(r.GetPods(), func(p *reportv1.PodLoad) bool { return p.GetAddress() == e.Address || p.GetPod() == e.Pod })
+		if i < 0 {
+			i = len(r.Pods)
+			r.Pods = append(r.Pods, &reportv1.PodLoad{Pod: e.Pod})
+		}
+		if p := r.Pods[i]; p.GetRequests() == 0 {
+			p.Address = e.Address
+			idle = append(idle, e.Pod)
+		}
 	}
 	r.Settings[SettingIdlePods] = "none"
 	if len(idle) > 0 {
