@@ -31,6 +31,9 @@ func marksOf(groups []*figures.Group, histograms ...string) []string {
 	if slices.ContainsFunc(groups, func(g *figures.Group) bool { return hasExtreme(g, histograms) }) {
 		out = append(out, extremeMark+" the largest sample: under 100 are too few for p99, under 1,000 for p99.9.")
 	}
+	if n := idlePods(groups); n != "" {
+		out = append(out, n)
+	}
 	var down []string
 	for _, g := range groups {
 		if n, ok := g.Count(figures.CallsDownAtEnd); ok && n > 0 {

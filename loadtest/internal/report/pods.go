@@ -94,6 +94,25 @@ func served(g *figures.Group) (served, size figures.Range, ok bool) {
 	return over(figures.Served), over(figures.FleetSize), ok
 }
 
+// idlePods names the backends whose load never reached a part of the fleet, which no other figure shows: the pods that were there served
+// well. It is empty where all pods served.
+func idlePods(groups []*figures.Group) string {
+	var said []string
+	for _, g := range groups {
+		_, size, _ := served(g)
+		idle, ok := g.Over(func(r *reportv1.Result) (float64, bool) {
+			return float64(figures.FleetSize(r) - figures.Served(r)), len(r.GetPods()) > 0
+		})
+		if ok && idle.High > 0 {
+			said = append(said, fmt.Sprintf("%s %s of %s", nameOf(g), whole(idle), whole(size)))
+		}
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return "Pods that got no requests: " + strings.Join(said, ", ") + "."
+}
+
 // whole is a range of a number of things: 3, or 3–5 where the repeats differ.
 func whole(r figures.Range) string {
 	low, high := count(uint64(r.Low)), count(uint64(r.High))

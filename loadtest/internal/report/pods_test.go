@@ -1,12 +1,14 @@
 package report_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/report"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 
@@ -33,4 +35,29 @@ func TestPodsThatReplacedOthersAreInTheMean(t *testing.T) {
 	p := render(t, &reportv1.Report{Results: []*reportv1.Result{podRun(1, 10, 10, 10, 30, 30, 30)}})
 	p.says(t, "peak/mean 1.50 ")
 	p.saysNot(t, "over 1 repeats")
+}
+
+// A pod that got nothing is listed with no requests, as in a cluster, or is only known from how many were healthy.
+func TestPodsWithoutRequestsAreSaid(t *testing.T) {
+	unlisted := podRun(1, 10, 20)
+	unlisted.Backend = "handoff"
+	unlisted.Events = []*reportv1.Event{{Name: "scale=5", Changes: []*reportv1.EndpointChange{{Healthy: 5}}}}
+	all := podRun(1, 10, 10)
+	all.Backend = "roundrobin"
+	r := &reportv1.Report{Results: []*reportv1.Result{podRun(1, 10, 20, 0), podRun(2, 20, 0, 0), unlisted, all}}
+	r.Results[1].Repeat = 1 // as the other backends have but one
+	const line = "Pods that got no requests: redis 1–2 of 3, handoff 3 of 5."
+	var out bytes.Buffer
+	require.NoError(t, report.Table(&out, r))
+	require.Contains(t, out.String(), line+"\n")
+	p := render(t, r)
+	p.says(t, line)
+	p.says(t, "1–2 of 3 pods served")
+	p.says(t, "2 of 5 pods served")
+	require.True(t, strings.Contains(p.raw, "jarvis-1-c: 0 requests"))
+
+	r.Results = r.Results[3:]
+	out.Reset()
+	require.NoError(t, report.Table(&out, r))
+	require.NotContains(t, out.String(), "got no requests")
 }

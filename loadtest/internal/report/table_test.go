@@ -38,7 +38,8 @@ func golden(t *testing.T, name, got string) {
 func fits(t *testing.T, width int, s string) {
 	t.Helper()
 	for line := range strings.Lines(s) {
-		if strings.HasPrefix(line, "*") || strings.HasPrefix(line, "✗") && strings.Contains(line, "repeat") || strings.HasPrefix(line, "Counts are") {
+		if strings.HasPrefix(line, "*") || strings.HasPrefix(line, "✗") && strings.Contains(line, "repeat") ||
+			strings.HasPrefix(line, "Counts are") || strings.HasPrefix(line, "Pods that") {
 			continue
 		}
 		require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), width, line)
