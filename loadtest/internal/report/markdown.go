@@ -11,7 +11,8 @@ import (
 )
 
 // Markdown writes the figures of Tables for a page of docs: a table for each, with a column a scenario. The rows of one backend follow
-// each other, whichever report they are of.
+// each other, whichever report they are of. Below the tables is what is below those of Tables: without it the figures say more than they
+// hold.
 func Markdown(w io.Writer, reports ...*reportv1.Report) error {
 	groups := groupsOf(reports)
 	if len(groups) == 0 {
@@ -25,17 +26,22 @@ func Markdown(w io.Writer, reports ...*reportv1.Report) error {
 		if i > 0 {
 			out.WriteString("\n")
 		}
-		figure.head = strings.NewReplacer("-\n", "", "/\n", " / ", "\n", " ", "*", "").Replace(figure.head)
+		figure.head = strings.NewReplacer("-\n", "", "/\n", " / ", "\n", " ", bracketMark, escapedMark).Replace(figure.head)
 		out.WriteString(matrix(byBackend(groups), scenarios, figure).RenderMarkdown() + "\n")
 	}
 	for _, s := range scenarios {
 		of := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != s })
-		fmt.Fprintf(&out, "\n%s: out of, for each backend: %s.\n", s, denominators(of))
-		writeInvalid(&out, of)
+		fmt.Fprintf(&out, "\n%s:\n\n", s)
+		for _, line := range legend(of) { // a list, since lines that follow each other would become one paragraph
+			out.WriteString("- " + strings.ReplaceAll(line, bracketMark, escapedMark) + "\n")
+		}
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }
+
+// escapedMark is bracketMark as text: by itself it would begin a list or emphasis.
+const escapedMark = `\` + bracketMark
 
 // byBackend has the rows of one backend follow each other, whichever report they are of.
 func byBackend(groups []*figures.Group) []*figures.Group {

@@ -11,6 +11,9 @@ import (
 // extremeMark stands behind a percentile that is just the largest sample.
 const extremeMark = "†"
 
+// bracketMark stands in the head of a column that has a rate in brackets.
+const bracketMark = "*"
+
 // percentileText is a percentile's median over the repeats, marked where its samples are too few for it.
 func percentileText(g *figures.Group, histogram string, percentile float64) string {
 	r, ok := g.Percentile(histogram, percentile)
@@ -19,6 +22,32 @@ func percentileText(g *figures.Group, histogram string, percentile float64) stri
 		text += extremeMark
 	}
 	return text
+}
+
+// legend are the lines below the figures of a comparison, in every form of it: what they are out of, what their marks mean, and which
+// runs are not compared.
+func legend(groups []*figures.Group) []string {
+	out := []string{bracketMark + " in brackets: per 1,000 call-minutes. Out of, for each backend: " + denominators(groups) + "."}
+	if slices.ContainsFunc(groups, func(g *figures.Group) bool { return len(g.Used()) > 1 }) {
+		out = append(out, "Counts are summed over the valid repeats; percentiles are the median of each repeat's own; the gap is the worst of all.")
+	}
+	out = append(out, marksOf(groups, figures.Inference, figures.Setup)...)
+	return append(out, notCompared(groups)...)
+}
+
+// notCompared names the runs that are not compared, and why.
+func notCompared(groups []*figures.Group) []string {
+	var out []string
+	name := backendName(groups)
+	for _, g := range groups {
+		for _, r := range g.All {
+			if !r.GetValid() {
+				out = append(out, fmt.Sprintf(notRanked+"%s, repeat %d, is not valid and not compared: %s",
+					name(g), r.GetRepeat(), strings.Join(r.GetInvalidReasons(), "; ")))
+			}
+		}
+	}
+	return out
 }
 
 // marksOf are the sentences below a comparison that hold for these groups: what its marks on these histograms mean, and

@@ -39,7 +39,9 @@ func Tables(w io.Writer, width int, reports ...*reportv1.Report) error {
 			writeHeading(&out, s)
 		}
 		out.WriteString(comparison(of, width))
-		writeLegend(&out, of)
+		for _, line := range legend(of) {
+			out.WriteString(line + "\n")
+		}
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
@@ -154,31 +156,6 @@ func render(groups []*figures.Group, columns []column) string {
 		t.AppendRow(row)
 	}
 	return trimmed(t.Render())
-}
-
-// writeLegend says what the figures are out of, and which runs are not compared.
-func writeLegend(out *strings.Builder, groups []*figures.Group) {
-	fmt.Fprintf(out, "* in brackets: per 1,000 call-minutes. Out of, for each backend: %s.\n", denominators(groups))
-	if slices.ContainsFunc(groups, func(g *figures.Group) bool { return len(g.Used()) > 1 }) {
-		out.WriteString("Counts are summed over the valid repeats; percentiles are the median of each repeat's own; the gap is the worst of all.\n")
-	}
-	for _, mark := range marksOf(groups, figures.Inference, figures.Setup) {
-		out.WriteString(mark + "\n")
-	}
-	writeInvalid(out, groups)
-}
-
-// writeInvalid names the runs that are not compared, and why.
-func writeInvalid(out *strings.Builder, groups []*figures.Group) {
-	name := backendName(groups)
-	for _, g := range groups {
-		for _, r := range g.All {
-			if !r.GetValid() {
-				fmt.Fprintf(out, notRanked+"%s, repeat %d, is not valid and not compared: %s\n",
-					name(g), r.GetRepeat(), strings.Join(r.GetInvalidReasons(), "; "))
-			}
-		}
-	}
 }
 
 // denominators are the ranges over the groups of what their counts are out of.

@@ -78,6 +78,26 @@ func TestMarkdown(t *testing.T) {
 	golden(t, "synthetic-compare.md", out.String())
 }
 
+// What Tables says below a table is said here too: a mark without its meaning misleads.
+func TestMarkdownSaysWhatItsMarksMean(t *testing.T) {
+	r := syntheticCompare()
+	first := r.GetResults()[0]
+	first.Counts[figures.CallsDownAtEnd] = 3
+	r.GetResults()[len(syntheticBackends)].Counts[figures.CallsDownAtEnd] = 0 // of its second repeat
+	first.Histograms[figures.Inference].Count = 99
+	var markdown, tables bytes.Buffer
+	require.NoError(t, report.Markdown(&markdown, r))
+	require.NoError(t, report.Table(&tables, r))
+	for _, said := range []string{
+		"* in brackets: per 1,000 call-minutes", "Counts are summed over the valid repeats", "† the largest sample",
+		"Calls that were down when the run ended", "Pods that got no requests: redis-plain 7 of 10", "✗ redis, repeat 2, is not valid",
+	} {
+		require.Contains(t, tables.String(), "\n"+said)
+		require.Contains(t, markdown.String(), "\n- "+strings.ReplaceAll(said, "*", `\*`))
+	}
+	require.Contains(t, markdown.String(), `| calls dropped\* |`)
+}
+
 func TestEventTables(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, report.EventTables(&out, 140, syntheticDemo()))
