@@ -20,12 +20,9 @@ type runView struct {
 	Version []pair
 }
 
-func runOf(r *reportv1.Report, i int, labelled bool) runView {
+func runOf(r *reportv1.Report) runView {
 	run := r.GetRun()
 	v := runView{Command: run.GetCommand(), Version: pairs(run.GetVersions())}
-	if labelled {
-		v.Label = labelOf(r, i)
-	}
 	add := func(name, value string) {
 		if value != "" {
 			v.Facts = append(v.Facts, pair{name, value})

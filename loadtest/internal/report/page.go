@@ -68,7 +68,8 @@ func buildPage(reports []*reportv1.Report) *page {
 	ids := &idSource{}
 	p := &page{Claims: claimsViewOf(rows)}
 	p.Headline, p.Support = headlineOf(groups, rows)
-	p.Title = titleOf(reports)
+	labels := labelsOf(reports)
+	p.Title = strings.Join(labels, " · ")
 	p.Tiles = tilesOf(groups, rows)
 	seen := map[string]bool{}
 	for _, g := range groups {
@@ -92,9 +93,13 @@ func buildPage(reports []*reportv1.Report) *page {
 	}
 	for i, r := range reports {
 		if r.GetRun().GetInterrupted() {
-			p.Warnings = append(p.Warnings, labelOf(r, i)+" was interrupted: what is here was measured until then.")
+			p.Warnings = append(p.Warnings, labels[i]+" was interrupted: what is here was measured until then.")
 		}
-		p.Runs = append(p.Runs, runOf(r, i, len(reports) > 1))
+		run := runOf(r)
+		if len(reports) > 1 {
+			run.Label = labels[i]
+		}
+		p.Runs = append(p.Runs, run)
 	}
 	return p
 }
@@ -115,14 +120,6 @@ type idSource struct{ n int }
 func (s *idSource) next() string {
 	s.n++
 	return fmt.Sprintf("c%d", s.n)
-}
-
-func titleOf(reports []*reportv1.Report) string {
-	var names []string
-	for i, r := range reports {
-		names = append(names, labelOf(r, i))
-	}
-	return strings.Join(names, " · ")
 }
 
 func tilesOf(groups []*figures.Group, rows []*reportv1.Claim) []tile {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -226,10 +227,11 @@ func groupsOf(reports []*reportv1.Report) []*figures.Group {
 			withResults++
 		}
 	}
+	labels := labelsOf(reports)
 	for i, r := range reports {
 		label := ""
 		if withResults > 1 {
-			label = labelOf(r, i)
+			label = labels[i]
 		}
 		out = append(out, figures.Groups(label, r.GetResults())...)
 	}
@@ -248,14 +250,18 @@ func groupsOf(reports []*reportv1.Report) []*figures.Group {
 	return out
 }
 
-func labelOf(r *reportv1.Report, i int) string {
-	if l := r.GetRun().GetLabel(); l != "" {
-		return l
+// labelsOf are the reports' names, each of them once: rows of reports with the same name would otherwise stand for one another.
+func labelsOf(reports []*reportv1.Report) []string {
+	var out []string
+	for i, r := range reports {
+		name := cmp.Or(r.GetRun().GetLabel(), r.GetRun().GetId(), fmt.Sprintf("report %d", i+1))
+		label := name
+		for n := 2; slices.Contains(out, label); n++ {
+			label = fmt.Sprintf("%s (%d)", name, n)
+		}
+		out = append(out, label)
 	}
-	if id := r.GetRun().GetId(); id != "" {
-		return id
-	}
-	return fmt.Sprintf("report %d", i+1)
+	return out
 }
 
 func scenariosOf(groups []*figures.Group) []string {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -205,6 +206,31 @@ func TestOverlaidReportsKeepTheirLabels(t *testing.T) {
 		require.Contains(t, out.String(), label)
 	}
 	require.Less(t, strings.Index(out.String(), "redis (after)"), strings.Index(out.String(), "istio-hash (before)"), "backends stand beside one another")
+}
+
+// Rows are kept by their report's label, so that of two reports with the same one the second would stand for both.
+func TestReportsWithTheSameLabelHaveRowsOfTheirOwn(t *testing.T) {
+	var reports []*reportv1.Report
+	for n := range uint64(3) {
+		r := &reportv1.Report{Run: &reportv1.Run{Label: "x"}}
+		for _, scenario := range []string{"kill", "steady"} {
+			r.Results = append(r.Results, &reportv1.Result{
+				Backend: "redis", Scenario: scenario, Valid: true, Counts: map[string]uint64{figures.DroppedCalls: 10 + n},
+			})
+		}
+		reports = append(reports, r)
+	}
+	var tables, markdown bytes.Buffer
+	require.NoError(t, report.Tables(&tables, 160, reports...))
+	require.NoError(t, report.Markdown(&markdown, reports...))
+	p := render(t, reports...)
+	p.says(t, "x · x (2) · x (3)")
+	for i, name := range []string{"redis (x)", "redis (x (2))", "redis (x (3))"} {
+		dropped := fmt.Sprint(10 + i)
+		require.Equal(t, dropped, strings.Fields(strings.TrimPrefix(rowOf(t, tables.String(), name), name))[0], "the overview")
+		require.Contains(t, markdown.String(), "| "+name+" | "+dropped+" | "+dropped+" |")
+		p.says(t, name+" "+dropped+" · –")
+	}
 }
 
 func TestCommandRendersAgain(t *testing.T) {
