@@ -17,7 +17,7 @@ func lostColumn() column {
 }
 
 // matrix is one figure over all scenarios: a row for each backend, and for each report where there are several. What is not compared
-// is marked.
+// is marked, and so is what was not run.
 func matrix(groups []*figures.Group, scenarios []string, figure column) table.Writer {
 	t := newTable()
 	head := table.Row{figure.head}
@@ -39,7 +39,7 @@ func matrix(groups []*figures.Group, scenarios []string, figure column) table.Wr
 			row = make(table.Row, len(scenarios)+1)
 			row[0] = name(g)
 			for i := range scenarios {
-				row[i+1] = ""
+				row[i+1] = absent
 			}
 			order = append(order, k)
 			rows[k] = row

@@ -120,6 +120,18 @@ func TestWhatWasNotMeasuredIsNotZero(t *testing.T) {
 	require.Equal(t, []string{"redis", "–", "0", "–", "–", "–", "–", "–", "–/–", "–", "–", "–", "1/1"}, strings.Fields(row))
 }
 
+func TestAScenarioThatWasNotRunIsNotBlank(t *testing.T) {
+	run := func(backend, scenario string) *reportv1.Result {
+		return &reportv1.Result{Backend: backend, Scenario: scenario, Valid: true, Counts: map[string]uint64{figures.Misroutes: 7}}
+	}
+	r := &reportv1.Report{Results: []*reportv1.Result{run("redis", "kill"), run("redis", "steady"), run("handoff", "steady")}}
+	var out, markdown bytes.Buffer
+	require.NoError(t, report.Table(&out, r))
+	require.Equal(t, []string{"handoff", "–", "–", "·", "–"}, strings.Fields(rowOf(t, out.String(), "handoff")), "not run, and not counted")
+	require.NoError(t, report.Markdown(&markdown, r))
+	require.Contains(t, markdown.String(), "| handoff | – | 7 |")
+}
+
 func TestAnInvalidRunIsMarkedAndSaysWhy(t *testing.T) {
 	r := syntheticDemo()
 	r.Results[2].Valid, r.Results[2].InvalidReasons = false, []string{"the generator fell behind"}
