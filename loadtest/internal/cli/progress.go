@@ -48,8 +48,11 @@ func verdict(result *reportv1.Result, err error) string {
 		return "invalid: " + result.GetInvalidReasons()[0]
 	}
 	c := result.GetCounts()
-	p99, _ := figures.Percentile(result, figures.Inference, 99)
-	return fmt.Sprintf("%d requests, %d failed, %d cold starts, %d misroutes, %d dropped calls, inference p99 %.0f ms",
+	p99 := "–" // not 0 ms: there are too few samples for one
+	if ms, ok := figures.Percentile(result, figures.Inference, 99); ok {
+		p99 = fmt.Sprintf("%.0f ms", ms)
+	}
+	return fmt.Sprintf("%d requests, %d failed, %d cold starts, %d misroutes, %d dropped calls, inference p99 %s",
 		result.GetLoad().GetRequests(), c[figures.RequestsFailed], c[figures.ColdStarts], c[figures.Misroutes], c[figures.DroppedCalls], p99)
 }
 
