@@ -78,20 +78,24 @@ func podsNote(g *figures.Group) string {
 			note += fmt.Sprintf(" (%s–%s over %d repeats)", low, high, r.Runs)
 		}
 	}
-	if served, size, ok := served(g); ok && served.Low < size.High {
-		note += fmt.Sprintf("; %s of %s pods served", whole(served), whole(size))
+	if n := idleOf(g); n != "" {
+		note += "; " + n + " pods got no requests"
 	}
 	return note
 }
 
-// served are the pods that answered anything, and the pods that there were, each over the repeats that list theirs.
-func served(g *figures.Group) (served, size figures.Range, ok bool) {
+// idleOf is "7 of 10": pods that got no requests, and pods that there were, each over the repeats that list theirs. It is empty where all
+// pods of all repeats served, however many each repeat had.
+func idleOf(g *figures.Group) string {
 	over := func(number func(*reportv1.Result) int) figures.Range {
-		r, listed := g.Over(func(r *reportv1.Result) (float64, bool) { return float64(number(r)), len(r.GetPods()) > 0 })
-		ok = listed
+		r, _ := g.Over(func(r *reportv1.Result) (float64, bool) { return float64(number(r)), len(r.GetPods()) > 0 })
 		return r
 	}
-	return over(figures.Served), over(figures.FleetSize), ok
+	idle := over(func(r *reportv1.Result) int { return figures.FleetSize(r) - figures.Served(r) })
+	if idle.High == 0 {
+		return ""
+	}
+	return whole(idle) + " of " + whole(over(figures.FleetSize))
 }
 
 // idlePods names the backends whose load never reached a part of the fleet, which no other figure shows: the pods that were there served
@@ -99,12 +103,8 @@ func served(g *figures.Group) (served, size figures.Range, ok bool) {
 func idlePods(groups []*figures.Group) string {
 	var said []string
 	for _, g := range groups {
-		_, size, _ := served(g)
-		idle, ok := g.Over(func(r *reportv1.Result) (float64, bool) {
-			return float64(figures.FleetSize(r) - figures.Served(r)), len(r.GetPods()) > 0
-		})
-		if ok && idle.High > 0 {
-			said = append(said, fmt.Sprintf("%s %s of %s", nameOf(g), whole(idle), whole(size)))
+		if n := idleOf(g); n != "" {
+			said = append(said, nameOf(g)+" "+n)
 		}
 	}
 	if len(said) == 0 {
