@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -64,6 +62,9 @@ func (c *runCmd) scenario() scenario.Scenario {
 
 // Run runs, judges and writes.
 func (c *runCmd) Run(ctx context.Context, a *app) (failed error) {
+	if err := c.checkFiles(); err != nil {
+		return err
+	}
 	b, closeBatch, err := c.newBatch(ctx, a)
 	if err != nil {
 		return err
@@ -85,18 +86,10 @@ func (c *runCmd) Run(ctx context.Context, a *app) (failed error) {
 	if len(results) == 0 {
 		return runErr
 	}
-	if c.HGRM != "" {
-		if err := writeFile(c.HGRM, func(w io.Writer) error {
-			_, err := distributions.WriteTo(w)
-			return err
-		}); err != nil {
-			return err
-		}
-	}
 	judged := c.judge(results)
 	finish(r, results, errors.Is(runErr, engine.ErrInterrupted))
 	// What nobody reads is kept all the same.
-	return errors.Join(report.Table(a.stdout, r), c.showThresholds(a.stdout, results), c.write(a, r), runErr, judged)
+	return errors.Join(report.Table(a.stdout, r), c.showThresholds(a.stdout, results), c.write(a, r, distributions.Bytes()), runErr, judged)
 }
 
 // judge evaluates the thresholds, and says what failed.
@@ -135,22 +128,6 @@ func (c *runCmd) showThresholds(w io.Writer, results []*reportv1.Result) error {
 	return nil
 }
 
-// write puts the report where the flags say.
-func (c *runCmd) write(a *app, r *reportv1.Report) error {
-	if c.JSON == "" && c.HTML == "" {
-		return a.save(c.folder(r), r)
-	}
-	if c.JSON != "" {
-		if err := writeFile(c.JSON, func(w io.Writer) error { return report.WriteJSON(w, r) }); err != nil {
-			return err
-		}
-	}
-	if c.HTML != "" {
-		return writeFile(c.HTML, func(w io.Writer) error { return report.WriteHTML(w, r) })
-	}
-	return nil
-}
-
 // writeHGRM adds one run's distribution under a line that names it.
 func writeHGRM(w *bytes.Buffer, s engine.Spec, h map[string]tally.Histogram) {
 	inference, ok := h[figures.Inference]
@@ -159,16 +136,4 @@ func writeHGRM(w *bytes.Buffer, s engine.Spec, h map[string]tally.Histogram) {
 	}
 	fmt.Fprintf(w, "#[%s, repeat %d, %s]\n", s.Backend, s.Repeat, figures.Inference)
 	_ = inference.WriteHGRM(w) // a buffer takes all
-}
-
-// writeFile writes a whole file, making its folder.
-func writeFile(path string, write func(io.Writer) error) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("make the folder of %s: %w", path, err)
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return errors.Join(write(f), f.Close())
 }
