@@ -41,7 +41,7 @@ type batch struct {
 }
 
 // run returns the results so far, also beside an error. A run that could not be made does not stop the others, unless it
-// was interrupted.
+// was interrupted, or is hopeless: that fails with errStopped.
 func (b *batch) run(ctx context.Context, specs []engine.Spec) ([]*reportv1.Result, error) {
 	var out []*reportv1.Result
 	var failed []error
@@ -61,7 +61,13 @@ func (b *batch) run(ctx context.Context, specs []engine.Spec) ([]*reportv1.Resul
 		if b.anew != "" && result != nil {
 			builds.Check(result, version.String(), b.anew)
 		}
-		b.progress.end(result, err)
+		cut := errors.Is(err, engine.ErrInterrupted) || ctx.Err() != nil
+		stop := !cut && hopeless(err) && i < len(specs)-1
+		if stop && result == nil {
+			b.progress.end(nil, errStopped) // why is said once, by the batch
+		} else {
+			b.progress.end(result, err)
+		}
 		if result != nil {
 			out = append(out, result)
 			if b.each != nil && !errors.Is(err, engine.ErrInterrupted) && !errors.Is(err, conduct.ErrGenerator) {
@@ -70,8 +76,11 @@ func (b *batch) run(ctx context.Context, specs []engine.Spec) ([]*reportv1.Resul
 				}
 			}
 		}
-		if errors.Is(err, engine.ErrInterrupted) || ctx.Err() != nil {
+		if cut {
 			return out, exitError{interrupted(err), interruptedCode}
+		}
+		if stop {
+			return out, errors.Join(append(failed, fmt.Errorf("%w: %w", errStopped, err))...)
 		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%s under %s: %w", s.Backend, s.Scenario.Name, err))

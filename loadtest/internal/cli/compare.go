@@ -98,7 +98,7 @@ func (c *compareCmd) Run(ctx context.Context, a *app) (failed error) {
 	}
 	finish(r, inOrder(specs, had), interrupted)
 	r.Comparisons = stats.Compare(c.Seed, r.GetResults(), c.Baseline)
-	if err := errors.Join(report.Table(a.stdout, r), a.save(cells.dir, r)); err != nil || !interrupted {
+	if err := errors.Join(report.Table(a.stdout, r), a.save(cells.dir, r)); err != nil || !interrupted && !errors.Is(runErr, errStopped) {
 		return errors.Join(err, runErr)
 	}
 	_, err = fmt.Fprintf(a.stdout, "go on with: bin/loadtest compare --resume %s\n", cells.dir)
