@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
 	"github.com/smaran-v2/smaran/loadtest/internal/runinfo"
@@ -24,10 +26,20 @@ type compareCmd struct {
 	Repeat    int      `help:"Runs of each backend under each scenario; five or more for tight intervals." default:"2"`
 	Baseline  string   `help:"The backend that differences are taken from." default:"istio-hash"`
 	Resume    string   `help:"Go on in the folder of a compare that was interrupted, with its flags." placeholder:"DIR"`
+
+	given []given
 }
 
-// Validate fails with errUsage.
-func (c *compareCmd) Validate() error {
+// Validate fails with errUsage. Kong calls it. What a resumed compare does is in its folder, and the flags beside --resume are judged by that.
+func (c *compareCmd) Validate(k *kong.Context) error {
+	c.given = givenTo(k)
+	if c.Resume != "" {
+		return nil
+	}
+	return c.validate()
+}
+
+func (c *compareCmd) validate() error {
 	if c.Repeat < 1 {
 		return fmt.Errorf("%w: --repeat %d: want at least 1", errUsage, c.Repeat)
 	}
@@ -115,6 +127,9 @@ func (c *compareCmd) open(ctx context.Context, a *app) (*reportv1.Report, *cells
 		}
 		if then, now := run.GetVersions()[runinfo.Program], version.String(); then != now {
 			return nil, nil, fmt.Errorf("%w: %s was begun by build %s, this is %s: their runs do not compare; begin a new one", errResume, cells.dir, then, now)
+		}
+		if err := errors.Join(checkGiven(c.given, cells.dir), c.checkDriver()); err != nil {
+			return nil, nil, err
 		}
 		return &reportv1.Report{SchemaVersion: report.SchemaVersion, Run: run}, cells, nil
 	}
