@@ -21,11 +21,11 @@ import (
 
 type compareCmd struct {
 	loadFlags `embed:""`
-	Backend   []string `help:"Only these backends." aliases:"backends" placeholder:"NAME,…"`
-	Scenario  []string `help:"Only these scenarios." placeholder:"NAME,…"`
-	Repeat    int      `help:"Runs of each backend under each scenario; five or more for tight intervals." default:"2"`
-	Baseline  string   `help:"The backend that differences are taken from." default:"istio-hash"`
-	Resume    string   `help:"Go on in the folder of a compare that was interrupted, with its flags." placeholder:"DIR"`
+	Backend   names  `help:"Only these backends." aliases:"backends" placeholder:"NAME,…"`
+	Scenario  names  `help:"Only these scenarios." placeholder:"NAME,…"`
+	Repeat    int    `help:"Runs of each backend under each scenario; five or more for tight intervals." default:"2"`
+	Baseline  string `help:"The backend that differences are taken from." default:"istio-hash"`
+	Resume    string `help:"Go on in the folder of a compare that was interrupted, with its flags." placeholder:"DIR"`
 
 	given []given
 }

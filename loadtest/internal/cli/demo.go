@@ -11,7 +11,7 @@ import (
 
 type demoCmd struct {
 	loadFlags `embed:""`
-	Backend   []string `help:"Only these backends." placeholder:"NAME,…"`
+	Backend   names `help:"Only these backends." placeholder:"NAME,…"`
 }
 
 // Run runs each backend once, each on a fleet of its own.

@@ -20,7 +20,7 @@ import (
 
 type runCmd struct {
 	loadFlags `embed:""`
-	Backend   []string              `help:"Backends, one after another; istio-hash:maglev takes another policy." default:"istio-hash" placeholder:"NAME,…"`
+	Backend   names                 `help:"Backends, one after another; istio-hash:maglev takes another policy." default:"istio-hash" placeholder:"NAME,…"`
 	Pods      int                   `help:"Pods the fleet starts with." default:"3"`
 	Duration  time.Duration         `help:"Measured time, after the warm-up." default:"20s"`
 	Event     []scenario.Event      `help:"What to do to the fleet, and when: 10s:scale=10, 5s:kill, 5s:kill=jarvis-1, stop, freeze, thaw, rollout, redis=down, redis=up, smaran=kill." sep:"none" placeholder:"EVENT"`
