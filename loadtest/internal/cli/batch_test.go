@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -256,4 +257,22 @@ func TestProgressOnATerminalAndElsewhereSayTheSameAtTheEnd(t *testing.T) {
 		shown.end(nil, errors.New("no fleet"))
 		require.Contains(t, out.String(), "[2/8] app-hash, steady: failed: no fleet", name)
 	}
+}
+
+func TestDiscardLeavesWhatWasMeasured(t *testing.T) {
+	c := &cells{dir: filepath.Join(t.TempDir(), "compare-1")}
+	flags := compareFlags()
+	require.NoError(t, c.create(flags, &reportv1.Run{}))
+	specs, err := flags.specs()
+	require.NoError(t, err)
+	require.NoError(t, c.save(specs[0], good(specs[0])))
+	c.discard()
+	had, _, err := c.split(specs)
+	require.NoError(t, err)
+	require.Len(t, had, 1)
+
+	c = &cells{dir: filepath.Join(t.TempDir(), "compare-2")}
+	require.NoError(t, c.create(flags, &reportv1.Run{}))
+	c.discard()
+	require.NoDirExists(t, c.dir)
 }

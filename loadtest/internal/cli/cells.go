@@ -40,6 +40,13 @@ func (c *cells) create(flags *compareCmd, run *reportv1.Run) error {
 	return errors.Join(c.put(flagsFile, raw), c.putProto(headerFile, run))
 }
 
+// discard removes what create made, where nothing was measured that would be worth going on with. What else is there stays.
+func (c *cells) discard() {
+	for _, path := range [...]string{filepath.Join(cellsDir, flagsFile), filepath.Join(cellsDir, headerFile), cellsDir, "."} {
+		_ = os.Remove(filepath.Join(c.dir, path)) // a folder that stays is no reason to hide why nothing was measured
+	}
+}
+
 // load reads them back; where it is resumed from is not a flag of the runs.
 func (c *cells) load(flags *compareCmd, run *reportv1.Run) error {
 	resume, fleet := flags.Resume, flags.Fleet

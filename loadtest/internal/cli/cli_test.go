@@ -127,6 +127,22 @@ func TestAFleetThatDoesNotStartFailsTheRun(t *testing.T) {
 	require.NoDirExists(t, out)
 }
 
+// TestACompareThatMeasuredNothingLeavesNoFolder has a fleet that does not start; what can't be connected to fails earlier yet.
+func TestACompareThatMeasuredNothingLeavesNoFolder(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "fleet")
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nexit 1\n"), 0o755))
+	out := t.TempDir()
+	_, err := try(t, "compare", "--fleet", program, "--out", out, "--backend", "redis", "--scenario", "steady", "--repeat", "1")
+	require.ErrorIs(t, err, driver.ErrStart)
+	left, err := filepath.Glob(filepath.Join(out, "compare-*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	_, err = try(t, "compare", "--fleet", filepath.Join(out, "nowhere"), "--out", filepath.Join(out, "other"))
+	require.ErrorIs(t, err, driver.ErrNoFleetProgram)
+	require.NoDirExists(t, filepath.Join(out, "other"))
+}
+
 func TestInterruptedBeforeTheFleetIsUp(t *testing.T) {
 	dir := t.TempDir()
 	program := filepath.Join(dir, "fleet")

@@ -99,6 +99,11 @@ func (c *compareCmd) Run(ctx context.Context, a *app) (failed error) {
 			return err
 		}
 		defer func() { failed = errors.Join(failed, closeBatch()) }()
+		if c.Resume == "" {
+			if err := cells.create(c, r.GetRun()); err != nil {
+				return err
+			}
+		}
 		b.each, b.had = cells.save, had
 		var made []*reportv1.Result
 		made, runErr = b.run(ctx, missing)
@@ -106,6 +111,9 @@ func (c *compareCmd) Run(ctx context.Context, a *app) (failed error) {
 	}
 	interrupted := errors.Is(runErr, engine.ErrInterrupted)
 	if len(had) == 0 {
+		if c.Resume == "" {
+			cells.discard()
+		}
 		return runErr
 	}
 	finish(r, inOrder(specs, had), interrupted)
@@ -117,7 +125,7 @@ func (c *compareCmd) Run(ctx context.Context, a *app) (failed error) {
 	return errors.Join(err, runErr)
 }
 
-// open starts a folder of its own, or takes up the one to resume together with its flags.
+// open names a folder of its own, which is made when the first run begins, or takes up the one to resume together with its flags.
 func (c *compareCmd) open(ctx context.Context, a *app) (*reportv1.Report, *cells, error) {
 	if c.Resume != "" {
 		cells := &cells{dir: filepath.Clean(c.Resume)}
@@ -137,8 +145,7 @@ func (c *compareCmd) open(ctx context.Context, a *app) (*reportv1.Report, *cells
 	if err != nil {
 		return nil, nil, err
 	}
-	cells := &cells{dir: c.folder(r)}
-	return r, cells, cells.create(c, r.GetRun())
+	return r, &cells{dir: c.folder(r)}, nil
 }
 
 func (c *compareCmd) announce(a *app, all, missing []engine.Spec) error {

@@ -17,8 +17,9 @@ func TestAClusterThatIsNotThereIsNamed(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "config")
 	t.Setenv("KUBECONFIG", config)
 	var stdout, stderr bytes.Buffer
+	out := t.TempDir()
 	compare := func(args ...string) error {
-		return cli.Run(t.Context(), append([]string{"compare", "--driver", "kubernetes", "--out", t.TempDir()}, args...), &stdout, &stderr)
+		return cli.Run(t.Context(), append([]string{"compare", "--driver", "kubernetes", "--out", out}, args...), &stdout, &stderr)
 	}
 	require.ErrorIs(t, compare("--context", "kind-nowhere", "--deploy", filepath.Join(t.TempDir(), "nowhere")), os.ErrNotExist)
 
@@ -29,4 +30,7 @@ func TestAClusterThatIsNotThereIsNamed(t *testing.T) {
 	require.NoError(t, os.WriteFile(config, []byte(`{apiVersion: v1, kind: Config, users: [{name: me, user: {}}],
 clusters: [{name: here, cluster: {server: "http://127.0.0.1:1"}}], contexts: [{name: here, context: {cluster: here, user: me}}]}`), 0o600))
 	require.ErrorIs(t, compare("--deploy", deploy, "--context", "here"), cluster.ErrUnreachable)
+	left, err := os.ReadDir(out)
+	require.NoError(t, err)
+	require.Empty(t, left, "what never began leaves no folder")
 }
