@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -397,13 +398,13 @@ type observer interface {
 }
 
 // observed scales a fleet while proxies are behind, and says what the result has then.
-func observed(t *testing.T, b *bench, lag time.Duration, dial func(context.Context, string, string, int) (net.Conn, error)) *reportv1.Result {
-	if dial != nil {
-		b.driver.Dial = dial
-	}
+func observed(t *testing.T, b *bench, lag time.Duration, meanwhile func()) *reportv1.Result {
 	f, err := b.driver.Up(t.Context(), driver.Spec{Backend: "istio-hash", Pods: 3})
 	require.NoError(t, err)
 	b.cluster.SetLag(lag)
+	if meanwhile != nil {
+		meanwhile()
+	}
 	_, err = f.Do(t.Context(), scenario.Event{Kind: scenario.KindScale, Pods: 5})
 	require.NoError(t, err)
 	time.Sleep(5 * time.Second)
@@ -451,6 +452,40 @@ func TestASlowProxyMakesTheRunInvalid(t *testing.T) {
 		r := observed(t, b, 4*time.Second, nil)
 		require.False(t, r.GetValid())
 		require.Contains(t, r.GetInvalidReasons()[0], "longer than the margin")
+	})
+}
+
+// severed is a connection that carries nothing once it is cut.
+type severed struct {
+	net.Conn
+	cut *atomic.Bool
+}
+
+var errSevered = errors.New("the line is cut")
+
+func (c severed) Write(p []byte) (int, error) {
+	if c.cut.Load() {
+		return 0, errSevered
+	}
+	return c.Conn.Write(p)
+}
+
+func TestAProxyThatCannotBeAskedIsNotSaidToBeSlow(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		var cut atomic.Bool
+		b.driver.Dial = func(ctx context.Context, namespace, pod string, port int) (net.Conn, error) {
+			if cut.Load() {
+				return nil, errSevered
+			}
+			conn, err := b.cluster.Dial(ctx, namespace, pod, port)
+			return severed{conn, &cut}, err
+		}
+		r := observed(t, b, fakecluster.Lag, func() { cut.Store(true) })
+		require.False(t, r.GetValid())
+		why := strings.Join(r.GetInvalidReasons(), "; ")
+		require.Contains(t, why, "could not be asked: ")
+		require.Contains(t, why, errSevered.Error())
+		require.NotContains(t, why, "did not learn")
 	})
 }
 

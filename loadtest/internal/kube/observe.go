@@ -38,11 +38,21 @@ func (f *fleet) propagation(r *reportv1.Result) {
 	for _, p := range f.watch.proxies {
 		slowest, arrived, waiting := p.arrivals.Summary()
 		said = append(said, fmt.Sprintf("%v to %s (%d versions, asked every %v)", slowest.Round(time.Millisecond), p.proxy.Name, arrived, proxies.PollEvery))
+		last, before := p.arrivals.Trouble()
 		if slowest > settleMargin {
-			invalidate(r, "a change of endpoints took %v to reach %s, longer than the margin of %v in which the fleet counts as settled",
+			why := fmt.Sprintf("a change of endpoints took %v to reach %s, longer than the margin of %v in which the fleet counts as settled",
 				slowest.Round(time.Millisecond), p.proxy.Name, settleMargin)
+			if before != nil {
+				why += fmt.Sprintf("; it may have been there sooner: until then the proxy could not be asked: %v", before)
+			}
+			invalidate(r, "%s", why)
 		}
-		if since := f.driver.Clock.Since(waiting); !waiting.IsZero() && since > settleMargin {
+		switch since := f.driver.Clock.Since(waiting); {
+		case waiting.IsZero() || since <= settleMargin:
+		case last != nil:
+			invalidate(r, "whether %s learned of a change of endpoints within %v is not known: it could not be asked: %v",
+				p.proxy.Name, since.Round(time.Millisecond), last)
+		default:
 			invalidate(r, "%s did not learn of a change of endpoints within %v", p.proxy.Name, since.Round(time.Millisecond))
 		}
 	}
@@ -97,9 +107,8 @@ func (f *fleet) agreement(ctx context.Context, sessions []string, r *reportv1.Re
 		}
 		text := fmt.Sprintf("%s has %d hosts at the end, the endpoints are %d", p.proxy.Name, len(proxies.InRotation(hosts)), len(proxies.InRotation(want)))
 		if hashes {
-			if n, err := proxies.Disagree(algorithm, affinity.Options{MinRingSize: p.ring}, want, hosts, sessions); err == nil {
-				text += fmt.Sprintf(", and it would send %d of %d sessions to another pod", n, len(sessions))
-			}
+			n, err := proxies.Disagree(algorithm, affinity.Options{MinRingSize: p.ring}, want, hosts, sessions)
+			text += elsewhere(n, len(sessions), err)
 		}
 		invalidate(r, "%s", text)
 	}
@@ -107,4 +116,12 @@ func (f *fleet) agreement(ctx context.Context, sessions []string, r *reportv1.Re
 		said = append(said, f.watch.remark)
 	}
 	r.Settings[SettingProxies] = strings.Join(said, "; ")
+}
+
+// elsewhere says how many sessions a proxy would send to another pod than the endpoints make it, or why that is not known.
+func elsewhere(n, of int, err error) string {
+	if err != nil {
+		return fmt.Sprintf(", and how many sessions it would send to another pod is not known: %v", err)
+	}
+	return fmt.Sprintf(", and it would send %d of %d sessions to another pod", n, of)
 }

@@ -22,6 +22,8 @@ type Arrivals struct {
 	shown   []string  // the hosts that the proxy had when it was last asked
 	slowest time.Duration
 	arrived int
+	failed  error // of the last time that the proxy was asked
+	blind   error // of the time before slowest was seen
 }
 
 type version struct {
@@ -52,15 +54,37 @@ func (a *Arrivals) Saw(at time.Time, set []endpoints.Endpoint) {
 	same := func(v version) bool { return slices.Equal(v.hosts, hosts) }
 	if i := lastIndex(a.pending, same); i >= 0 {
 		for _, v := range a.pending[:i+1] {
-			a.slowest = max(a.slowest, at.Sub(v.at))
+			a.took(at.Sub(v.at))
 		}
 		a.arrived += i + 1
 		a.past = append(a.past, a.pending[:i+1]...)
 		a.pending = a.pending[i+1:]
 	} else if i := lastIndex(a.past, same); i >= 0 && !slices.Equal(hosts, a.shown) {
-		a.slowest = max(a.slowest, at.Sub(a.past[i].at))
+		a.took(at.Sub(a.past[i].at))
 	}
-	a.shown = hosts
+	a.shown, a.failed = hosts, nil
+}
+
+// took is called with mu held.
+func (a *Arrivals) took(d time.Duration) {
+	if d > a.slowest {
+		a.slowest, a.blind = d, a.failed
+	}
+}
+
+// Failed says why the proxy could not be asked.
+func (a *Arrivals) Failed(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.failed = err
+}
+
+// Trouble is why the proxy could not be asked the last time, and why not just before it showed what took slowest, which may then have come
+// earlier; nil where it could. What a proxy did not say is not what it did not know.
+func (a *Arrivals) Trouble() (last, slowest error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.failed, a.blind
 }
 
 // lastIndex is that of the last version of which it is true, or -1.
@@ -97,12 +121,16 @@ func InRotation(set []endpoints.Endpoint) []string {
 }
 
 // Follow asks a proxy for a cluster's hosts until ctx ends, and tells a. A proxy that can't be asked for a while is asked again.
+// That ctx ended is none of the proxy's failures.
 func Follow(ctx context.Context, clock clockwork.Clock, p *Proxy, cluster string, a *Arrivals) {
 	ticker := clock.NewTicker(PollEvery)
 	defer ticker.Stop()
 	for {
-		if set, err := p.Hosts(ctx, cluster); err == nil {
+		switch set, err := p.Hosts(ctx, cluster); {
+		case err == nil:
 			a.Saw(clock.Now(), set)
+		case ctx.Err() == nil:
+			a.Failed(err)
 		}
 		select {
 		case <-ctx.Done():

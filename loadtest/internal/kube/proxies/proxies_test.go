@@ -2,13 +2,17 @@ package proxies_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/jonboulle/clockwork"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -149,6 +153,47 @@ func TestAChangeThatWasTakenBackArrivesLate(t *testing.T) {
 	a.Saw(at(4400), set("a", "b"))
 	slowest, _, _ = a.Summary()
 	require.Equal(t, 3900*time.Millisecond, slowest)
+}
+
+// What was not seen because the proxy could not be asked is told from what it did not have.
+func TestArrivalsKeepWhyAProxyCouldNotBeAsked(t *testing.T) {
+	start := time.Unix(1000, 0)
+	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
+	a := &proxies.Arrivals{}
+	a.Has(set("a"))
+	a.Wrote(at(0), set("a", "b"))
+	cut := errors.New("the line is cut")
+	a.Failed(cut)
+	last, slowest := a.Trouble()
+	require.Equal(t, cut, last)
+	require.NoError(t, slowest)
+
+	a.Saw(at(4000), set("a", "b"))
+	last, slowest = a.Trouble()
+	require.NoError(t, last, "it answers again")
+	require.Equal(t, cut, slowest)
+
+	a.Wrote(at(5000), set("a"))
+	a.Saw(at(9800), set("a"))
+	_, slowest = a.Trouble()
+	require.NoError(t, slowest, "this one was slow by itself")
+}
+
+func TestFollowNotesWhyAProxyCouldNotBeAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cut := errors.New("the line is cut")
+		p := proxies.New("smaran-v2-1", func(context.Context) (net.Conn, error) { return nil, cut })
+		defer p.Close()
+		ctx, stop := context.WithCancel(t.Context())
+		var a proxies.Arrivals
+		var done sync.WaitGroup
+		done.Go(func() { proxies.Follow(ctx, clockwork.NewRealClock(), p, cluster, &a) })
+		synctest.Wait()
+		stop()
+		done.Wait()
+		last, _ := a.Trouble()
+		require.ErrorIs(t, last, cut)
+	})
 }
 
 func TestProxiesWithDifferentHostsDisagreeOnSomeSessions(t *testing.T) {
