@@ -271,8 +271,15 @@ func TestDiscardLeavesWhatWasMeasured(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, had, 1)
 
-	c = &cells{dir: filepath.Join(t.TempDir(), "compare-2")}
+	there := t.TempDir()
+	c = &cells{dir: filepath.Join(there, "compare-2")}
 	require.NoError(t, c.create(flags, &reportv1.Run{}))
 	c.discard()
 	require.NoDirExists(t, c.dir)
+	require.DirExists(t, there, "it was there before")
+
+	c = &cells{dir: filepath.Join(there, "out", "compare-3")}
+	require.NoError(t, c.create(flags, &reportv1.Run{}))
+	c.discard()
+	require.NoDirExists(t, filepath.Join(there, "out"))
 }

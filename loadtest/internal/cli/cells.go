@@ -17,7 +17,11 @@ import (
 )
 
 // cells are the results of a compare so far, a file each, so that an interrupted one can go on.
-type cells struct{ dir string }
+type cells struct {
+	dir string
+	// fresh is that create made the folder of dir too.
+	fresh bool
+}
 
 const (
 	cellsDir   = "cells"
@@ -30,6 +34,8 @@ var errResume = errors.New("can't resume")
 
 // create starts a folder: the flags that make the runs, and what describes them.
 func (c *cells) create(flags *compareCmd, run *reportv1.Run) error {
+	_, err := os.Stat(filepath.Dir(c.dir))
+	c.fresh = errors.Is(err, fs.ErrNotExist)
 	if err := os.MkdirAll(filepath.Join(c.dir, cellsDir), 0o755); err != nil {
 		return fmt.Errorf("make the run's folder: %w", err)
 	}
@@ -42,7 +48,11 @@ func (c *cells) create(flags *compareCmd, run *reportv1.Run) error {
 
 // discard removes what create made, where nothing was measured that would be worth going on with. What else is there stays.
 func (c *cells) discard() {
-	for _, path := range [...]string{filepath.Join(cellsDir, flagsFile), filepath.Join(cellsDir, headerFile), cellsDir, "."} {
+	paths := []string{filepath.Join(cellsDir, flagsFile), filepath.Join(cellsDir, headerFile), cellsDir, "."}
+	if c.fresh {
+		paths = append(paths, "..")
+	}
+	for _, path := range paths {
 		_ = os.Remove(filepath.Join(c.dir, path)) // a folder that stays is no reason to hide why nothing was measured
 	}
 }
