@@ -10,12 +10,13 @@ import (
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 
-// begun is the folder of a compare on this machine of which every run was made, so that resuming it only reports.
-func begun(t *testing.T) string {
+// begun is the folder of a compare of which every run was made, so that resuming it only reports.
+func begun(t *testing.T, driver string) string {
 	t.Helper()
 	flags := compareFlags()
+	flags.Driver = driver
 	c := &cells{dir: t.TempDir()}
-	require.NoError(t, c.create(flags, &reportv1.Run{Id: "compare-1", Seed: 9, Driver: localDriver, Versions: runinfo.Versions()}))
+	require.NoError(t, c.create(flags, &reportv1.Run{Id: "compare-1", Seed: 9, Driver: driver, Versions: runinfo.Versions()}))
 	specs, err := flags.specs()
 	require.NoError(t, err)
 	for _, s := range specs {
@@ -30,7 +31,7 @@ func resume(t *testing.T, dir string, args ...string) error {
 }
 
 func TestAResumedCompareKeepsItsFlags(t *testing.T) {
-	dir := begun(t)
+	dir := begun(t, localDriver)
 	for name, c := range map[string]struct{ args, want []string }{
 		"seed":       {[]string{"--seed", "8"}, []string{"--seed 8", "--seed 9"}},
 		"driver":     {[]string{"--driver", "kubernetes"}, []string{"--driver kubernetes", "--driver local"}},
@@ -52,7 +53,7 @@ func TestAResumedCompareKeepsItsFlags(t *testing.T) {
 }
 
 func TestAResumedCompareIsNotSteeredByTheEnvironment(t *testing.T) {
-	dir := begun(t)
+	dir := begun(t, localDriver)
 	t.Setenv("LOADTEST_DRIVER", "kubernetes")
 	err := resume(t, dir)
 	require.ErrorIs(t, err, errUsage)
@@ -61,9 +62,5 @@ func TestAResumedCompareIsNotSteeredByTheEnvironment(t *testing.T) {
 }
 
 func TestAResumedCompareTakesNoFleetElsewhere(t *testing.T) {
-	flags := compareFlags()
-	flags.Driver = composeDriver
-	c := &cells{dir: t.TempDir()}
-	require.NoError(t, c.create(flags, &reportv1.Run{Versions: runinfo.Versions()}))
-	require.ErrorContains(t, resume(t, c.dir, "--fleet", "bin/fleet"), "--fleet is for --driver local")
+	require.ErrorContains(t, resume(t, begun(t, composeDriver), "--fleet", "bin/fleet"), "--fleet is for --driver local")
 }
