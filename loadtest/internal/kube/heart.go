@@ -51,21 +51,14 @@ func beat(ctx context.Context, n overlay.Namespace, f overlay.Found, log *slog.L
 // expectEnd is for who gives the namespace up: it goes on being this program's until that is done, but then it is lost by intent.
 func (h *heart) expectEnd() { h.ending.Store(true) }
 
-func (h *heart) isLost() bool {
-	select {
-	case <-h.lost:
-		return true
-	default:
-		return false
-	}
-}
-
 // Err is why the namespace was lost, nil where it was not.
 func (h *heart) Err() error {
-	if h.isLost() {
+	select {
+	case <-h.lost:
 		return h.why
+	default:
+		return nil
 	}
-	return nil
 }
 
 func (h *heart) stop() {

@@ -15,7 +15,7 @@ func EventTables(w io.Writer, width int, reports ...*reportv1.Report) error {
 	groups := groupsOf(reports)
 	var out strings.Builder
 	for _, scenario := range scenariosOf(groups) {
-		of := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != scenario })
+		of := inScenario(groups, scenario)
 		for _, event := range eventsOf(of) {
 			writeHeading(&out, scenario+": "+event)
 			out.WriteString(eventTable(of, event, width))
@@ -35,6 +35,11 @@ func eventsOf(groups []*figures.Group) []string {
 		}
 	}
 	return names
+}
+
+// withEvent are the groups that had the event.
+func withEvent(groups []*figures.Group, event string) []*figures.Group {
+	return slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return len(g.EventsNamed(event)) == 0 })
 }
 
 func eventTable(groups []*figures.Group, event string, width int) string {
@@ -72,7 +77,7 @@ func eventTable(groups []*figures.Group, event string, width int) string {
 	columns = append(columns, column{head: "times", cell: func(g *figures.Group) string {
 		return count(uint64(len(g.EventsNamed(event))))
 	}}, column{head: "took", cell: func(g *figures.Group) string { return eventTook(g.EventsNamed(event)) }})
-	had := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return len(g.EventsNamed(event)) == 0 })
+	had := withEvent(groups, event)
 	out := render(had, columns)
 	if widest(out) > width {
 		const half = 5

@@ -22,15 +22,16 @@ func Markdown(w io.Writer, reports ...*reportv1.Report) error {
 	scenarios := scenariosOf(groups)
 	var out strings.Builder
 	calls, times := comparisonColumns()
+	rows := byBackend(groups)
 	for i, figure := range slices.Concat([]column{lostColumn()}, calls, times) {
 		if i > 0 {
 			out.WriteString("\n")
 		}
 		figure.head = strings.NewReplacer("-\n", "", "/\n", " / ", "\n", " ", bracketMark, escapedMark).Replace(figure.head)
-		out.WriteString(matrix(byBackend(groups), scenarios, figure).RenderMarkdown() + "\n")
+		out.WriteString(matrix(rows, scenarios, figure).RenderMarkdown() + "\n")
 	}
 	for _, s := range scenarios {
-		of := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != s })
+		of := inScenario(groups, s)
 		fmt.Fprintf(&out, "\n%s:\n\n", s)
 		for _, line := range legend(of) { // a list, since lines that follow each other would become one paragraph
 			out.WriteString("- " + strings.ReplaceAll(line, bracketMark, escapedMark) + "\n")

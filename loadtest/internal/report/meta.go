@@ -144,7 +144,7 @@ func matrixOf(groups []*figures.Group, scenarios []string) *matrixView {
 	rows := map[key][]matrixCell{}
 	var order []*figures.Group
 	for i, s := range scenarios {
-		of := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != s })
+		of := inScenario(groups, s)
 		t := tableOf(of, []figure{
 			countFigure("", figures.DroppedCalls, ""), countFigure("", figures.MediaInterruptions, ""), {value: movedFigure},
 		})

@@ -84,7 +84,7 @@ func buildPage(reports []*reportv1.Report) *page {
 		p.Matrix = matrixOf(groups, scenarios)
 	}
 	for i, name := range scenarios {
-		of := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != name })
+		of := inScenario(groups, name)
 		view := scenarioOf(fmt.Sprintf("s%d", i+1), name, of, ids)
 		if of[0].Label == "" { // intervals of different reports have nothing to do with each other
 			view.Differences = differencesOf(name, comparisonsOf(reports))

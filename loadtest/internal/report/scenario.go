@@ -75,7 +75,7 @@ func scenarioOf(id, name string, groups []*figures.Group, ids *idSource) scenari
 		s.PodsOf = s.TimelineOf + " Peak/mean is the median of each repeat's own: no pod is added up over repeats."
 	}
 	for _, event := range eventsOf(groups) {
-		had := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return len(g.EventsNamed(event)) == 0 })
+		had := withEvent(groups, event)
 		if m, ok := movedOf(event, had); ok {
 			s.Moved = append(s.Moved, m)
 		}

@@ -35,7 +35,7 @@ func Tables(w io.Writer, width int, reports ...*reportv1.Report) error {
 		out.WriteString(trimmed(matrix(groups, scenarios, lostColumn()).Render()))
 	}
 	for _, s := range scenarios {
-		of := slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != s })
+		of := inScenario(groups, s)
 		if len(scenarios) > 1 {
 			writeHeading(&out, s)
 		}
@@ -236,7 +236,7 @@ func groupsOf(reports []*reportv1.Report) []*figures.Group {
 		out = append(out, figures.Groups(label, r.GetResults())...)
 	}
 	for _, scenario := range scenariosOf(out) {
-		figures.Even(slices.DeleteFunc(slices.Clone(out), func(g *figures.Group) bool { return g.Scenario != scenario }))
+		figures.Even(inScenario(out, scenario))
 	}
 	if withResults > 1 {
 		order := scenariosOf(out)
@@ -272,4 +272,9 @@ func scenariosOf(groups []*figures.Group) []string {
 		}
 	}
 	return out
+}
+
+// inScenario are the groups of one scenario.
+func inScenario(groups []*figures.Group, scenario string) []*figures.Group {
+	return slices.DeleteFunc(slices.Clone(groups), func(g *figures.Group) bool { return g.Scenario != scenario })
 }
