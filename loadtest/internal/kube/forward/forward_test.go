@@ -23,10 +23,27 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/forward"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("k8s.io/klog/v2.(*flushDaemon).run.func1"),
-		// It waits for a stream's answer for 30 s, over a connection that is closed.
-		goleak.IgnoreTopFunction("github.com/moby/spdystream.(*Stream).WaitTimeout"))
+func TestMain(m *testing.M) { goleak.VerifyTestMain(settled{m}, bounded...) }
+
+// bounded are goroutines of libraries that end by themselves, later than goleak waits.
+var bounded = []goleak.Option{
+	goleak.IgnoreTopFunction("k8s.io/klog/v2.(*flushDaemon).run.func1"),
+	// It waits for a stream's answer for 30 s, over a connection that is closed.
+	goleak.IgnoreTopFunction("github.com/moby/spdystream.(*Stream).WaitTimeout"),
+}
+
+// settled gives the goroutines of a run longer to end than goleak does, which looks for half a second: spdystream offers the error of
+// closing what is closed already for a whole one.
+type settled struct{ *testing.M }
+
+func (s settled) Run() int {
+	code := s.M.Run()
+	for range 8 {
+		if goleak.Find(bounded...) == nil {
+			break
+		}
+	}
+	return code
 }
 
 // accept ends a WebSocket's handshake (RFC 6455, section 4.2.2) for port-forward's protocol.
