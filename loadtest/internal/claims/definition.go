@@ -101,7 +101,7 @@ func (d Definition) NotRun() Finding {
 	if d.Place == PlaceCluster || d.Place == PlaceMesh {
 		f := Finding{
 			Verdict: reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE,
-			Note:    "one machine cannot: needs " + d.Needs,
+			Note:    "needs " + d.Needs,
 		}
 		if command := d.Command(); command != "" {
 			f.Note += " (" + command + ")"
