@@ -107,8 +107,12 @@ eventually() {
 	echo "ok: $what"
 }
 
-# sidecar_has N: whether the debug pod's sidecar knows N healthy pods behind jarvis-service.
-sidecar_has() {
+# sidecar_knows N: waits until the debug pod's sidecar sends to N healthy pods behind jarvis-service.
+sidecar_knows() {
+	eventually "the debug pod's sidecar knows $1 pods" sidecar_lists "$1"
+	sleep 2 # its rings may be a moment behind the list that its admin port shows
+}
+sidecar_lists() {
 	[[ $(kubectl exec deploy/debug -c istio-proxy -- pilot-agent request GET clusters |
 		grep -c '^outbound|80||jarvis-service\..*::health_flags::healthy') == "$1" ]]
 }
