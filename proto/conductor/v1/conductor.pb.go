@@ -391,6 +391,7 @@ type Assignment struct {
 	OnMisroute    string               `protobuf:"bytes,13,opt,name=on_misroute,json=onMisroute,proto3" json:"on_misroute,omitempty"`
 	GapThreshold  *durationpb.Duration `protobuf:"bytes,14,opt,name=gap_threshold,json=gapThreshold,proto3" json:"gap_threshold,omitempty"`
 	Watchdog      *durationpb.Duration `protobuf:"bytes,15,opt,name=watchdog,proto3" json:"watchdog,omitempty"`
+	RedialJitter  *durationpb.Duration `protobuf:"bytes,16,opt,name=redial_jitter,json=redialJitter,proto3" json:"redial_jitter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -526,6 +527,13 @@ func (x *Assignment) GetGapThreshold() *durationpb.Duration {
 func (x *Assignment) GetWatchdog() *durationpb.Duration {
 	if x != nil {
 		return x.Watchdog
+	}
+	return nil
+}
+
+func (x *Assignment) GetRedialJitter() *durationpb.Duration {
+	if x != nil {
+		return x.RedialJitter
 	}
 	return nil
 }
@@ -685,7 +693,7 @@ const file_conductor_v1_conductor_proto_rawDesc = "" +
 	"\amessage\"!\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\"\x06\n" +
-	"\x04Stop\"\x83\x04\n" +
+	"\x04Stop\"\xc3\x04\n" +
 	"\n" +
 	"Assignment\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\tR\abackend\x12\x1a\n" +
@@ -706,7 +714,8 @@ const file_conductor_v1_conductor_proto_rawDesc = "" +
 	"\von_misroute\x18\r \x01(\tR\n" +
 	"onMisroute\x12>\n" +
 	"\rgap_threshold\x18\x0e \x01(\v2\x19.google.protobuf.DurationR\fgapThreshold\x125\n" +
-	"\bwatchdog\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\bwatchdog\"\x80\x01\n" +
+	"\bwatchdog\x18\x0f \x01(\v2\x19.google.protobuf.DurationR\bwatchdog\x12>\n" +
+	"\rredial_jitter\x18\x10 \x01(\v2\x19.google.protobuf.DurationR\fredialJitter\"\x80\x01\n" +
 	"\bProgress\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12-\n" +
 	"\x04done\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04done\x12/\n" +
@@ -764,19 +773,20 @@ var file_conductor_v1_conductor_proto_depIdxs = []int32{
 	11, // 7: conductor.v1.Assignment.warmup:type_name -> google.protobuf.Duration
 	11, // 8: conductor.v1.Assignment.gap_threshold:type_name -> google.protobuf.Duration
 	11, // 9: conductor.v1.Assignment.watchdog:type_name -> google.protobuf.Duration
-	11, // 10: conductor.v1.Progress.done:type_name -> google.protobuf.Duration
-	11, // 11: conductor.v1.Progress.total:type_name -> google.protobuf.Duration
-	12, // 12: conductor.v1.Outcome.result:type_name -> report.v1.Result
-	9,  // 13: conductor.v1.Outcome.histograms:type_name -> conductor.v1.Outcome.HistogramsEntry
-	0,  // 14: conductor.v1.ConductorService.Clock:input_type -> conductor.v1.ClockRequest
-	2,  // 15: conductor.v1.ConductorService.Perform:input_type -> conductor.v1.PerformRequest
-	1,  // 16: conductor.v1.ConductorService.Clock:output_type -> conductor.v1.ClockResponse
-	3,  // 17: conductor.v1.ConductorService.Perform:output_type -> conductor.v1.PerformResponse
-	16, // [16:18] is the sub-list for method output_type
-	14, // [14:16] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	11, // 10: conductor.v1.Assignment.redial_jitter:type_name -> google.protobuf.Duration
+	11, // 11: conductor.v1.Progress.done:type_name -> google.protobuf.Duration
+	11, // 12: conductor.v1.Progress.total:type_name -> google.protobuf.Duration
+	12, // 13: conductor.v1.Outcome.result:type_name -> report.v1.Result
+	9,  // 14: conductor.v1.Outcome.histograms:type_name -> conductor.v1.Outcome.HistogramsEntry
+	0,  // 15: conductor.v1.ConductorService.Clock:input_type -> conductor.v1.ClockRequest
+	2,  // 16: conductor.v1.ConductorService.Perform:input_type -> conductor.v1.PerformRequest
+	1,  // 17: conductor.v1.ConductorService.Clock:output_type -> conductor.v1.ClockResponse
+	3,  // 18: conductor.v1.ConductorService.Perform:output_type -> conductor.v1.PerformResponse
+	17, // [17:19] is the sub-list for method output_type
+	15, // [15:17] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_conductor_v1_conductor_proto_init() }

@@ -509,8 +509,10 @@ type StatusResponse struct {
 	History     []*Endpoints `protobuf:"bytes,8,rep,name=history,proto3" json:"history,omitempty"`
 	Notices     []*Notice    `protobuf:"bytes,9,rep,name=notices,proto3" json:"notices,omitempty"`
 	SessionMode string       `protobuf:"bytes,10,opt,name=session_mode,json=sessionMode,proto3" json:"session_mode,omitempty"`
-	// How long a change of endpoints may take to reach every process that routes. Absent: no longer than on one machine.
-	SettleMargin  *durationpb.Duration `protobuf:"bytes,11,opt,name=settle_margin,json=settleMargin,proto3" json:"settle_margin,omitempty"`
+	// How long a change of endpoints may take to reach every process that routes.
+	SettleMargin *durationpb.Duration `protobuf:"bytes,11,opt,name=settle_margin,json=settleMargin,proto3" json:"settle_margin,omitempty"`
+	// Base URLs of all coordinators; the first is smaran_url. There are more where requests go by several ways. Empty: that one alone.
+	SmaranUrls    []string `protobuf:"bytes,12,rep,name=smaran_urls,json=smaranUrls,proto3" json:"smaran_urls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -618,6 +620,13 @@ func (x *StatusResponse) GetSessionMode() string {
 func (x *StatusResponse) GetSettleMargin() *durationpb.Duration {
 	if x != nil {
 		return x.SettleMargin
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetSmaranUrls() []string {
+	if x != nil {
+		return x.SmaranUrls
 	}
 	return nil
 }
@@ -1417,7 +1426,7 @@ const file_fleet_v1_fleet_proto_rawDesc = "" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1b\n" +
 	"\tlog_lines\x18\x03 \x03(\tR\blogLines\"\x0f\n" +
-	"\rStatusRequest\"\xab\x03\n" +
+	"\rStatusRequest\"\xcc\x03\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\tR\abackend\x12\x16\n" +
 	"\x06policy\x18\x02 \x01(\tR\x06policy\x12\x1b\n" +
@@ -1431,7 +1440,9 @@ const file_fleet_v1_fleet_proto_rawDesc = "" +
 	"\anotices\x18\t \x03(\v2\x10.fleet.v1.NoticeR\anotices\x12!\n" +
 	"\fsession_mode\x18\n" +
 	" \x01(\tR\vsessionMode\x12>\n" +
-	"\rsettle_margin\x18\v \x01(\v2\x19.google.protobuf.DurationR\fsettleMargin\"\"\n" +
+	"\rsettle_margin\x18\v \x01(\v2\x19.google.protobuf.DurationR\fsettleMargin\x12\x1f\n" +
+	"\vsmaran_urls\x18\f \x03(\tR\n" +
+	"smaranUrls\"\"\n" +
 	"\fScaleRequest\x12\x12\n" +
 	"\x04pods\x18\x01 \x01(\rR\x04pods\"B\n" +
 	"\rScaleResponse\x121\n" +

@@ -89,6 +89,66 @@ func (CacheState) EnumDescriptor() ([]byte, []int) {
 	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{0}
 }
 
+// Want is what a pod asks for.
+type Want int32
+
+const (
+	Want_WANT_UNSPECIFIED Want = 0
+	// To know whether the session is here: requests are to be passed on.
+	Want_WANT_LOCATION Want = 1
+	// A copy, to load what the session needs before asking for the session itself.
+	Want_WANT_COPY Want = 2
+	// The session, unless it has a call here, is being served, or is still this pod's by the endpoints that it knows.
+	Want_WANT_SESSION Want = 3
+	// The session, whatever it is doing: its call is at the asking pod.
+	Want_WANT_SESSION_AND_CALL Want = 4
+)
+
+// Enum value maps for Want.
+var (
+	Want_name = map[int32]string{
+		0: "WANT_UNSPECIFIED",
+		1: "WANT_LOCATION",
+		2: "WANT_COPY",
+		3: "WANT_SESSION",
+		4: "WANT_SESSION_AND_CALL",
+	}
+	Want_value = map[string]int32{
+		"WANT_UNSPECIFIED":      0,
+		"WANT_LOCATION":         1,
+		"WANT_COPY":             2,
+		"WANT_SESSION":          3,
+		"WANT_SESSION_AND_CALL": 4,
+	}
+)
+
+func (x Want) Enum() *Want {
+	p := new(Want)
+	*p = x
+	return p
+}
+
+func (x Want) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Want) Descriptor() protoreflect.EnumDescriptor {
+	return file_jarvis_v1_jarvis_proto_enumTypes[1].Descriptor()
+}
+
+func (Want) Type() protoreflect.EnumType {
+	return &file_jarvis_v1_jarvis_proto_enumTypes[1]
+}
+
+func (x Want) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Want.Descriptor instead.
+func (Want) EnumDescriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{1}
+}
+
 type PodState int32
 
 const (
@@ -126,11 +186,11 @@ func (x PodState) String() string {
 }
 
 func (PodState) Descriptor() protoreflect.EnumDescriptor {
-	return file_jarvis_v1_jarvis_proto_enumTypes[1].Descriptor()
+	return file_jarvis_v1_jarvis_proto_enumTypes[2].Descriptor()
 }
 
 func (PodState) Type() protoreflect.EnumType {
-	return &file_jarvis_v1_jarvis_proto_enumTypes[1]
+	return &file_jarvis_v1_jarvis_proto_enumTypes[2]
 }
 
 func (x PodState) Number() protoreflect.EnumNumber {
@@ -139,7 +199,7 @@ func (x PodState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PodState.Descriptor instead.
 func (PodState) EnumDescriptor() ([]byte, []int) {
-	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{1}
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{2}
 }
 
 // Served says who answered, and with what state. Every reply carries it.
@@ -162,7 +222,9 @@ type Served struct {
 	// Counts the session's owners; 0 where the backend keeps none.
 	Epoch uint64 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Whether this pod holds the session's call. False while the caller is on a call means that the call is elsewhere.
-	CallHeld      bool `protobuf:"varint,10,opt,name=call_held,json=callHeld,proto3" json:"call_held,omitempty"`
+	CallHeld bool `protobuf:"varint,10,opt,name=call_held,json=callHeld,proto3" json:"call_held,omitempty"`
+	// Name of the pod that the request came to and that passed it on to this one; empty where it came here.
+	Through       string `protobuf:"bytes,11,opt,name=through,proto3" json:"through,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -267,14 +329,23 @@ func (x *Served) GetCallHeld() bool {
 	return false
 }
 
+func (x *Served) GetThrough() string {
+	if x != nil {
+		return x.Through
+	}
+	return ""
+}
+
 type InferRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty: compute an answer anew. Otherwise an answer may come from the session's cache of results.
 	Prompt string `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	// The last turn and checksum the caller saw. A pod whose conversation does not contain them holds a stale copy and
 	// serves cold. Zero and empty: unknown, whatever the pod has is taken.
-	LastTurn      uint64 `protobuf:"varint,2,opt,name=last_turn,json=lastTurn,proto3" json:"last_turn,omitempty"`
-	LastChecksum  string `protobuf:"bytes,3,opt,name=last_checksum,json=lastChecksum,proto3" json:"last_checksum,omitempty"`
+	LastTurn     uint64 `protobuf:"varint,2,opt,name=last_turn,json=lastTurn,proto3" json:"last_turn,omitempty"`
+	LastChecksum string `protobuf:"bytes,3,opt,name=last_checksum,json=lastChecksum,proto3" json:"last_checksum,omitempty"`
+	// The highest epoch the caller saw. A pod that knows a lower one is not the owner any more. 0: unknown.
+	LastEpoch     uint64 `protobuf:"varint,4,opt,name=last_epoch,json=lastEpoch,proto3" json:"last_epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -328,6 +399,13 @@ func (x *InferRequest) GetLastChecksum() string {
 		return x.LastChecksum
 	}
 	return ""
+}
+
+func (x *InferRequest) GetLastEpoch() uint64 {
+	if x != nil {
+		return x.LastEpoch
+	}
+	return 0
 }
 
 type InferResponse struct {
@@ -403,7 +481,13 @@ func (x *InferResponse) GetSpoken() bool {
 type OfferRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// SDP offer. Candidates may be missing (trickle).
-	Sdp           string `protobuf:"bytes,1,opt,name=sdp,proto3" json:"sdp,omitempty"`
+	Sdp string `protobuf:"bytes,1,opt,name=sdp,proto3" json:"sdp,omitempty"`
+	// The session has a call at its owner, which goes on until the caller's media arrives here: the agent is silent until then, and the
+	// session comes here with it.
+	Standby bool `protobuf:"varint,2,opt,name=standby,proto3" json:"standby,omitempty"`
+	// The highest epoch the caller saw, 0 if unknown, and on a redial the pod that it lost.
+	LastEpoch     uint64 `protobuf:"varint,3,opt,name=last_epoch,json=lastEpoch,proto3" json:"last_epoch,omitempty"`
+	LostPod       string `protobuf:"bytes,4,opt,name=lost_pod,json=lostPod,proto3" json:"lost_pod,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -441,6 +525,27 @@ func (*OfferRequest) Descriptor() ([]byte, []int) {
 func (x *OfferRequest) GetSdp() string {
 	if x != nil {
 		return x.Sdp
+	}
+	return ""
+}
+
+func (x *OfferRequest) GetStandby() bool {
+	if x != nil {
+		return x.Standby
+	}
+	return false
+}
+
+func (x *OfferRequest) GetLastEpoch() uint64 {
+	if x != nil {
+		return x.LastEpoch
+	}
+	return 0
+}
+
+func (x *OfferRequest) GetLostPod() string {
+	if x != nil {
+		return x.LostPod
 	}
 	return ""
 }
@@ -946,6 +1051,7 @@ type WatchResponse struct {
 	//	*WatchResponse_Heartbeat
 	//	*WatchResponse_Draining
 	//	*WatchResponse_PodLost
+	//	*WatchResponse_Migrate
 	Event         isWatchResponse_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1033,6 +1139,15 @@ func (x *WatchResponse) GetPodLost() *PodLost {
 	return nil
 }
 
+func (x *WatchResponse) GetMigrate() *Migrate {
+	if x != nil {
+		if x, ok := x.Event.(*WatchResponse_Migrate); ok {
+			return x.Migrate
+		}
+	}
+	return nil
+}
+
 type isWatchResponse_Event interface {
 	isWatchResponse_Event()
 }
@@ -1062,6 +1177,11 @@ type WatchResponse_PodLost struct {
 	PodLost *PodLost `protobuf:"bytes,5,opt,name=pod_lost,json=podLost,proto3,oneof"`
 }
 
+type WatchResponse_Migrate struct {
+	// The session is about to be another pod's: place a second call there, and end this one when the agent is heard on that.
+	Migrate *Migrate `protobuf:"bytes,6,opt,name=migrate,proto3,oneof"`
+}
+
 func (*WatchResponse_Pod) isWatchResponse_Event() {}
 
 func (*WatchResponse_Ended) isWatchResponse_Event() {}
@@ -1071,6 +1191,8 @@ func (*WatchResponse_Heartbeat) isWatchResponse_Event() {}
 func (*WatchResponse_Draining) isWatchResponse_Event() {}
 
 func (*WatchResponse_PodLost) isWatchResponse_Event() {}
+
+func (*WatchResponse_Migrate) isWatchResponse_Event() {}
 
 type PodEvent struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1118,7 +1240,7 @@ func (x *PodEvent) GetServed() *Served {
 
 type Ended struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// hangup, replaced, peer_closed, expired.
+	// hangup, replaced, moved, not_granted, peer_closed, expired.
 	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1249,6 +1371,76 @@ func (x *Draining) GetRemaining() *durationpb.Duration {
 	return nil
 }
 
+type Migrate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the pod that will own the session, and the epoch that it will have.
+	Pod   string `protobuf:"bytes,1,opt,name=pod,proto3" json:"pod,omitempty"`
+	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// ip:port of the pod. The coordinator puts the token in its place, which names the pod in a new offer.
+	Address       string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	Token         string `protobuf:"bytes,4,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Migrate) Reset() {
+	*x = Migrate{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Migrate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Migrate) ProtoMessage() {}
+
+func (x *Migrate) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Migrate.ProtoReflect.Descriptor instead.
+func (*Migrate) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Migrate) GetPod() string {
+	if x != nil {
+		return x.Pod
+	}
+	return ""
+}
+
+func (x *Migrate) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Migrate) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Migrate) GetToken() string {
+	if x != nil {
+		return x.Token
+	}
+	return ""
+}
+
 type PodLost struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pod           string                 `protobuf:"bytes,1,opt,name=pod,proto3" json:"pod,omitempty"`
@@ -1259,7 +1451,7 @@ type PodLost struct {
 
 func (x *PodLost) Reset() {
 	*x = PodLost{}
-	mi := &file_jarvis_v1_jarvis_proto_msgTypes[19]
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +1463,7 @@ func (x *PodLost) String() string {
 func (*PodLost) ProtoMessage() {}
 
 func (x *PodLost) ProtoReflect() protoreflect.Message {
-	mi := &file_jarvis_v1_jarvis_proto_msgTypes[19]
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +1476,7 @@ func (x *PodLost) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodLost.ProtoReflect.Descriptor instead.
 func (*PodLost) Descriptor() ([]byte, []int) {
-	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{19}
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PodLost) GetPod() string {
@@ -1307,14 +1499,16 @@ type CallNotHeld struct {
 	// Name of the owner where the pod knows it, else empty.
 	Owner string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
 	// Epoch the pod knows; 0 where the backend keeps none.
-	Epoch         uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch uint64 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// ip:port of the owner where the pod knows it, else empty: who asks may not have heard of that pod yet.
+	Address       string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CallNotHeld) Reset() {
 	*x = CallNotHeld{}
-	mi := &file_jarvis_v1_jarvis_proto_msgTypes[20]
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1326,7 +1520,7 @@ func (x *CallNotHeld) String() string {
 func (*CallNotHeld) ProtoMessage() {}
 
 func (x *CallNotHeld) ProtoReflect() protoreflect.Message {
-	mi := &file_jarvis_v1_jarvis_proto_msgTypes[20]
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1339,7 +1533,7 @@ func (x *CallNotHeld) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CallNotHeld.ProtoReflect.Descriptor instead.
 func (*CallNotHeld) Descriptor() ([]byte, []int) {
-	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{20}
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CallNotHeld) GetOwner() string {
@@ -1356,6 +1550,760 @@ func (x *CallNotHeld) GetEpoch() uint64 {
 	return 0
 }
 
+func (x *CallNotHeld) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+// Title says who owns a session: the highest epoch wins, and of two equal ones the higher incarnation.
+type Title struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Epoch uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Name of the pod.
+	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	// The owner's process.
+	Incarnation   string `protobuf:"bytes,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Title) Reset() {
+	*x = Title{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Title) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Title) ProtoMessage() {}
+
+func (x *Title) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Title.ProtoReflect.Descriptor instead.
+func (*Title) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Title) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Title) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *Title) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+// Snapshot is a copy of a session's conversation.
+type Snapshot struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Version of this form: 1. A pod refuses one that it does not know.
+	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	// Where the conversation stands, and the points before it at which a caller may stand, oldest first.
+	At     *Point   `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	Recent []*Point `protobuf:"bytes,3,rep,name=recent,proto3" json:"recent,omitempty"`
+	// Answers that can be repeated, the least recently used first.
+	Results       []*Result `protobuf:"bytes,4,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Snapshot) Reset() {
+	*x = Snapshot{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Snapshot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Snapshot) ProtoMessage() {}
+
+func (x *Snapshot) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Snapshot.ProtoReflect.Descriptor instead.
+func (*Snapshot) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Snapshot) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Snapshot) GetAt() *Point {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *Snapshot) GetRecent() []*Point {
+	if x != nil {
+		return x.Recent
+	}
+	return nil
+}
+
+func (x *Snapshot) GetResults() []*Result {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+type Point struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Turn          uint64                 `protobuf:"varint,1,opt,name=turn,proto3" json:"turn,omitempty"`
+	Checksum      uint64                 `protobuf:"fixed64,2,opt,name=checksum,proto3" json:"checksum,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Point) Reset() {
+	*x = Point{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Point) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Point) ProtoMessage() {}
+
+func (x *Point) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Point.ProtoReflect.Descriptor instead.
+func (*Point) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *Point) GetTurn() uint64 {
+	if x != nil {
+		return x.Turn
+	}
+	return 0
+}
+
+func (x *Point) GetChecksum() uint64 {
+	if x != nil {
+		return x.Checksum
+	}
+	return 0
+}
+
+type Result struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Prompt        string                 `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Result) Reset() {
+	*x = Result{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Result) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Result) ProtoMessage() {}
+
+func (x *Result) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Result.ProtoReflect.Descriptor instead.
+func (*Result) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Result) GetPrompt() string {
+	if x != nil {
+		return x.Prompt
+	}
+	return ""
+}
+
+func (x *Result) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+type HandoffRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The owner that the session has from now on: the sender, for a copy, or this pod, for the session itself.
+	Title         *Title    `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
+	Snapshot      *Snapshot `protobuf:"bytes,2,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandoffRequest) Reset() {
+	*x = HandoffRequest{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandoffRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandoffRequest) ProtoMessage() {}
+
+func (x *HandoffRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandoffRequest.ProtoReflect.Descriptor instead.
+func (*HandoffRequest) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *HandoffRequest) GetTitle() *Title {
+	if x != nil {
+		return x.Title
+	}
+	return nil
+}
+
+func (x *HandoffRequest) GetSnapshot() *Snapshot {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
+type HandoffResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The process that has it now, ready to serve.
+	Incarnation   string `protobuf:"bytes,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandoffResponse) Reset() {
+	*x = HandoffResponse{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandoffResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandoffResponse) ProtoMessage() {}
+
+func (x *HandoffResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandoffResponse.ProtoReflect.Descriptor instead.
+func (*HandoffResponse) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *HandoffResponse) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+type ClaimRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The pod that asks.
+	Pod         string `protobuf:"bytes,1,opt,name=pod,proto3" json:"pod,omitempty"`
+	Incarnation string `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// Where its copy stands; none: it has no copy.
+	Have          *Point `protobuf:"bytes,3,opt,name=have,proto3" json:"have,omitempty"`
+	Want          Want   `protobuf:"varint,4,opt,name=want,proto3,enum=jarvis.v1.Want" json:"want,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimRequest) Reset() {
+	*x = ClaimRequest{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimRequest) ProtoMessage() {}
+
+func (x *ClaimRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimRequest.ProtoReflect.Descriptor instead.
+func (*ClaimRequest) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ClaimRequest) GetPod() string {
+	if x != nil {
+		return x.Pod
+	}
+	return ""
+}
+
+func (x *ClaimRequest) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+func (x *ClaimRequest) GetHave() *Point {
+	if x != nil {
+		return x.Have
+	}
+	return nil
+}
+
+func (x *ClaimRequest) GetWant() Want {
+	if x != nil {
+		return x.Want
+	}
+	return Want_WANT_UNSPECIFIED
+}
+
+// Speech is what an agent was about to say when its call moved.
+type Speech struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Left          *durationpb.Duration   `protobuf:"bytes,1,opt,name=left,proto3" json:"left,omitempty"`
+	Muted         bool                   `protobuf:"varint,2,opt,name=muted,proto3" json:"muted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Speech) Reset() {
+	*x = Speech{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Speech) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Speech) ProtoMessage() {}
+
+func (x *Speech) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Speech.ProtoReflect.Descriptor instead.
+func (*Speech) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Speech) GetLeft() *durationpb.Duration {
+	if x != nil {
+		return x.Left
+	}
+	return nil
+}
+
+func (x *Speech) GetMuted() bool {
+	if x != nil {
+		return x.Muted
+	}
+	return false
+}
+
+type ClaimResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The session's title after the answer: the asking pod's if it was given.
+	Title *Title `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
+	// Left out where the copy of the asking pod is the same.
+	Snapshot *Snapshot `protobuf:"bytes,2,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	// What the agent was about to say on the call that ended here with the session.
+	Speech        *Speech `protobuf:"bytes,3,opt,name=speech,proto3" json:"speech,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimResponse) Reset() {
+	*x = ClaimResponse{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimResponse) ProtoMessage() {}
+
+func (x *ClaimResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimResponse.ProtoReflect.Descriptor instead.
+func (*ClaimResponse) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ClaimResponse) GetTitle() *Title {
+	if x != nil {
+		return x.Title
+	}
+	return nil
+}
+
+func (x *ClaimResponse) GetSnapshot() *Snapshot {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
+func (x *ClaimResponse) GetSpeech() *Speech {
+	if x != nil {
+		return x.Speech
+	}
+	return nil
+}
+
+// NotOwned is the detail of the error of a Claim that the pod can't answer.
+type NotOwned struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The highest title that it knows; empty: it does not know the session.
+	Title         *Title `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NotOwned) Reset() {
+	*x = NotOwned{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NotOwned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NotOwned) ProtoMessage() {}
+
+func (x *NotOwned) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NotOwned.ProtoReflect.Descriptor instead.
+func (*NotOwned) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *NotOwned) GetTitle() *Title {
+	if x != nil {
+		return x.Title
+	}
+	return nil
+}
+
+// Host is an endpoint as the mesh hashes it.
+type Host struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// ip:port.
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// Name of the pod.
+	Pod           string `protobuf:"bytes,2,opt,name=pod,proto3" json:"pod,omitempty"`
+	Weight        uint32 `protobuf:"varint,3,opt,name=weight,proto3" json:"weight,omitempty"`
+	HashKey       string `protobuf:"bytes,4,opt,name=hash_key,json=hashKey,proto3" json:"hash_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Host) Reset() {
+	*x = Host{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Host) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Host) ProtoMessage() {}
+
+func (x *Host) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Host.ProtoReflect.Descriptor instead.
+func (*Host) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Host) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Host) GetPod() string {
+	if x != nil {
+		return x.Pod
+	}
+	return ""
+}
+
+func (x *Host) GetWeight() uint32 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *Host) GetHashKey() string {
+	if x != nil {
+		return x.HashKey
+	}
+	return ""
+}
+
+type PrepareRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The endpoints that will be in rotation, in their order.
+	Hosts         []*Host `protobuf:"bytes,1,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareRequest) Reset() {
+	*x = PrepareRequest{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareRequest) ProtoMessage() {}
+
+func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareRequest.ProtoReflect.Descriptor instead.
+func (*PrepareRequest) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *PrepareRequest) GetHosts() []*Host {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+type PrepareResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Sessions that will move, and how many of them their next owner has.
+	Moving uint32 `protobuf:"varint,1,opt,name=moving,proto3" json:"moving,omitempty"`
+	Sent   uint32 `protobuf:"varint,2,opt,name=sent,proto3" json:"sent,omitempty"`
+	// Why the others are not there, by reason.
+	Failed        map[string]uint32 `protobuf:"bytes,3,rep,name=failed,proto3" json:"failed,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareResponse) Reset() {
+	*x = PrepareResponse{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareResponse) ProtoMessage() {}
+
+func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
+func (*PrepareResponse) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *PrepareResponse) GetMoving() uint32 {
+	if x != nil {
+		return x.Moving
+	}
+	return 0
+}
+
+func (x *PrepareResponse) GetSent() uint32 {
+	if x != nil {
+		return x.Sent
+	}
+	return 0
+}
+
+func (x *PrepareResponse) GetFailed() map[string]uint32 {
+	if x != nil {
+		return x.Failed
+	}
+	return nil
+}
+
 type StatusRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Also list the sessions.
@@ -1366,7 +2314,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_jarvis_v1_jarvis_proto_msgTypes[21]
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +2326,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_jarvis_v1_jarvis_proto_msgTypes[21]
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +2339,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{21}
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *StatusRequest) GetIncludeSessions() bool {
@@ -1402,24 +2350,26 @@ func (x *StatusRequest) GetIncludeSessions() bool {
 }
 
 type StatusResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Pod           string                 `protobuf:"bytes,1,opt,name=pod,proto3" json:"pod,omitempty"`
-	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
-	Incarnation   string                 `protobuf:"bytes,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	State         PodState               `protobuf:"varint,4,opt,name=state,proto3,enum=jarvis.v1.PodState" json:"state,omitempty"`
-	Sessions      uint32                 `protobuf:"varint,5,opt,name=sessions,proto3" json:"sessions,omitempty"`
-	MaxSessions   uint32                 `protobuf:"varint,6,opt,name=max_sessions,json=maxSessions,proto3" json:"max_sessions,omitempty"`
-	Calls         uint32                 `protobuf:"varint,7,opt,name=calls,proto3" json:"calls,omitempty"`
-	MaxCalls      uint32                 `protobuf:"varint,8,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"`
-	WeightsMb     uint32                 `protobuf:"varint,9,opt,name=weights_mb,json=weightsMb,proto3" json:"weights_mb,omitempty"`
-	SessionList   []*SessionStatus       `protobuf:"bytes,10,rep,name=session_list,json=sessionList,proto3" json:"session_list,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Pod         string                 `protobuf:"bytes,1,opt,name=pod,proto3" json:"pod,omitempty"`
+	Address     string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Incarnation string                 `protobuf:"bytes,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	State       PodState               `protobuf:"varint,4,opt,name=state,proto3,enum=jarvis.v1.PodState" json:"state,omitempty"`
+	Sessions    uint32                 `protobuf:"varint,5,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	MaxSessions uint32                 `protobuf:"varint,6,opt,name=max_sessions,json=maxSessions,proto3" json:"max_sessions,omitempty"`
+	Calls       uint32                 `protobuf:"varint,7,opt,name=calls,proto3" json:"calls,omitempty"`
+	MaxCalls    uint32                 `protobuf:"varint,8,opt,name=max_calls,json=maxCalls,proto3" json:"max_calls,omitempty"`
+	WeightsMb   uint32                 `protobuf:"varint,9,opt,name=weights_mb,json=weightsMb,proto3" json:"weights_mb,omitempty"`
+	SessionList []*SessionStatus       `protobuf:"bytes,10,rep,name=session_list,json=sessionList,proto3" json:"session_list,omitempty"`
+	// Absent unless the pod drains.
+	Drain         *Drain `protobuf:"bytes,11,opt,name=drain,proto3" json:"drain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_jarvis_v1_jarvis_proto_msgTypes[22]
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1431,7 +2381,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_jarvis_v1_jarvis_proto_msgTypes[22]
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1444,7 +2394,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{22}
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *StatusResponse) GetPod() string {
@@ -1517,20 +2467,92 @@ func (x *StatusResponse) GetSessionList() []*SessionStatus {
 	return nil
 }
 
+func (x *StatusResponse) GetDrain() *Drain {
+	if x != nil {
+		return x.Drain
+	}
+	return nil
+}
+
+// Drain is what is left of a pod's end.
+type Drain struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Until calls are cut.
+	Remaining *durationpb.Duration `protobuf:"bytes,1,opt,name=remaining,proto3" json:"remaining,omitempty"`
+	// Sessions that are still this pod's, and calls that are still up.
+	Sessions      uint32 `protobuf:"varint,2,opt,name=sessions,proto3" json:"sessions,omitempty"`
+	Calls         uint32 `protobuf:"varint,3,opt,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Drain) Reset() {
+	*x = Drain{}
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Drain) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Drain) ProtoMessage() {}
+
+func (x *Drain) ProtoReflect() protoreflect.Message {
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Drain.ProtoReflect.Descriptor instead.
+func (*Drain) Descriptor() ([]byte, []int) {
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Drain) GetRemaining() *durationpb.Duration {
+	if x != nil {
+		return x.Remaining
+	}
+	return nil
+}
+
+func (x *Drain) GetSessions() uint32 {
+	if x != nil {
+		return x.Sessions
+	}
+	return 0
+}
+
+func (x *Drain) GetCalls() uint32 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
 type SessionStatus struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
-	Turn          uint64                 `protobuf:"varint,2,opt,name=turn,proto3" json:"turn,omitempty"`
-	Checksum      string                 `protobuf:"bytes,3,opt,name=checksum,proto3" json:"checksum,omitempty"`
-	Epoch         uint64                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	CallHeld      bool                   `protobuf:"varint,5,opt,name=call_held,json=callHeld,proto3" json:"call_held,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Session  string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	Turn     uint64                 `protobuf:"varint,2,opt,name=turn,proto3" json:"turn,omitempty"`
+	Checksum string                 `protobuf:"bytes,3,opt,name=checksum,proto3" json:"checksum,omitempty"`
+	Epoch    uint64                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	CallHeld bool                   `protobuf:"varint,5,opt,name=call_held,json=callHeld,proto3" json:"call_held,omitempty"`
+	// The pod that owns it, where that is another one: this pod has a copy.
+	Owner         string `protobuf:"bytes,6,opt,name=owner,proto3" json:"owner,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SessionStatus) Reset() {
 	*x = SessionStatus{}
-	mi := &file_jarvis_v1_jarvis_proto_msgTypes[23]
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +2564,7 @@ func (x *SessionStatus) String() string {
 func (*SessionStatus) ProtoMessage() {}
 
 func (x *SessionStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_jarvis_v1_jarvis_proto_msgTypes[23]
+	mi := &file_jarvis_v1_jarvis_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +2577,7 @@ func (x *SessionStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionStatus.ProtoReflect.Descriptor instead.
 func (*SessionStatus) Descriptor() ([]byte, []int) {
-	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{23}
+	return file_jarvis_v1_jarvis_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SessionStatus) GetSession() string {
@@ -1593,11 +2615,18 @@ func (x *SessionStatus) GetCallHeld() bool {
 	return false
 }
 
+func (x *SessionStatus) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
 var File_jarvis_v1_jarvis_proto protoreflect.FileDescriptor
 
 const file_jarvis_v1_jarvis_proto_rawDesc = "" +
 	"\n" +
-	"\x16jarvis/v1/jarvis.proto\x12\tjarvis.v1\x1a\x1egoogle/protobuf/duration.proto\"\xad\x02\n" +
+	"\x16jarvis/v1/jarvis.proto\x12\tjarvis.v1\x1a\x1egoogle/protobuf/duration.proto\"\xc7\x02\n" +
 	"\x06Served\x12\x10\n" +
 	"\x03pod\x18\x01 \x01(\tR\x03pod\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12 \n" +
@@ -1609,18 +2638,25 @@ const file_jarvis_v1_jarvis_proto_rawDesc = "" +
 	"\x05state\x18\b \x01(\x0e2\x15.jarvis.v1.CacheStateR\x05state\x12\x14\n" +
 	"\x05epoch\x18\t \x01(\x04R\x05epoch\x12\x1b\n" +
 	"\tcall_held\x18\n" +
-	" \x01(\bR\bcallHeld\"h\n" +
+	" \x01(\bR\bcallHeld\x12\x18\n" +
+	"\athrough\x18\v \x01(\tR\athrough\"\x87\x01\n" +
 	"\fInferRequest\x12\x16\n" +
 	"\x06prompt\x18\x01 \x01(\tR\x06prompt\x12\x1b\n" +
 	"\tlast_turn\x18\x02 \x01(\x04R\blastTurn\x12#\n" +
-	"\rlast_checksum\x18\x03 \x01(\tR\flastChecksum\"\x9b\x01\n" +
+	"\rlast_checksum\x18\x03 \x01(\tR\flastChecksum\x12\x1d\n" +
+	"\n" +
+	"last_epoch\x18\x04 \x01(\x04R\tlastEpoch\"\x9b\x01\n" +
 	"\rInferResponse\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12)\n" +
 	"\x06served\x18\x02 \x01(\v2\x11.jarvis.v1.ServedR\x06served\x123\n" +
 	"\acompute\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\acompute\x12\x16\n" +
-	"\x06spoken\x18\x04 \x01(\bR\x06spoken\" \n" +
+	"\x06spoken\x18\x04 \x01(\bR\x06spoken\"t\n" +
 	"\fOfferRequest\x12\x10\n" +
-	"\x03sdp\x18\x01 \x01(\tR\x03sdp\"`\n" +
+	"\x03sdp\x18\x01 \x01(\tR\x03sdp\x12\x18\n" +
+	"\astandby\x18\x02 \x01(\bR\astandby\x12\x1d\n" +
+	"\n" +
+	"last_epoch\x18\x03 \x01(\x04R\tlastEpoch\x12\x19\n" +
+	"\blost_pod\x18\x04 \x01(\tR\alostPod\"`\n" +
 	"\rOfferResponse\x12\x10\n" +
 	"\x03sdp\x18\x01 \x01(\tR\x03sdp\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12)\n" +
@@ -1643,13 +2679,14 @@ const file_jarvis_v1_jarvis_proto_rawDesc = "" +
 	"\x04text\x18\x01 \x01(\tR\x04text\"<\n" +
 	"\x0fControlResponse\x12)\n" +
 	"\x06served\x18\x01 \x01(\v2\x11.jarvis.v1.ServedR\x06served\"\x0e\n" +
-	"\fWatchRequest\"\x85\x02\n" +
+	"\fWatchRequest\"\xb5\x02\n" +
 	"\rWatchResponse\x12'\n" +
 	"\x03pod\x18\x01 \x01(\v2\x13.jarvis.v1.PodEventH\x00R\x03pod\x12(\n" +
 	"\x05ended\x18\x02 \x01(\v2\x10.jarvis.v1.EndedH\x00R\x05ended\x124\n" +
 	"\theartbeat\x18\x03 \x01(\v2\x14.jarvis.v1.HeartbeatH\x00R\theartbeat\x121\n" +
 	"\bdraining\x18\x04 \x01(\v2\x13.jarvis.v1.DrainingH\x00R\bdraining\x12/\n" +
-	"\bpod_lost\x18\x05 \x01(\v2\x12.jarvis.v1.PodLostH\x00R\apodLostB\a\n" +
+	"\bpod_lost\x18\x05 \x01(\v2\x12.jarvis.v1.PodLostH\x00R\apodLost\x12.\n" +
+	"\amigrate\x18\x06 \x01(\v2\x12.jarvis.v1.MigrateH\x00R\amigrateB\a\n" +
 	"\x05event\"5\n" +
 	"\bPodEvent\x12)\n" +
 	"\x06served\x18\x01 \x01(\v2\x11.jarvis.v1.ServedR\x06served\"\x1f\n" +
@@ -1658,15 +2695,69 @@ const file_jarvis_v1_jarvis_proto_rawDesc = "" +
 	"\tHeartbeat\x125\n" +
 	"\binterval\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\binterval\"C\n" +
 	"\bDraining\x127\n" +
-	"\tremaining\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\tremaining\"=\n" +
+	"\tremaining\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\tremaining\"a\n" +
+	"\aMigrate\x12\x10\n" +
+	"\x03pod\x18\x01 \x01(\tR\x03pod\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x14\n" +
+	"\x05token\x18\x04 \x01(\tR\x05token\"=\n" +
 	"\aPodLost\x12\x10\n" +
 	"\x03pod\x18\x01 \x01(\tR\x03pod\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\tR\vincarnation\"9\n" +
+	"\vincarnation\x18\x02 \x01(\tR\vincarnation\"S\n" +
 	"\vCallNotHeld\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\":\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\"U\n" +
+	"\x05Title\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\x12 \n" +
+	"\vincarnation\x18\x03 \x01(\tR\vincarnation\"\x9d\x01\n" +
+	"\bSnapshot\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\x12 \n" +
+	"\x02at\x18\x02 \x01(\v2\x10.jarvis.v1.PointR\x02at\x12(\n" +
+	"\x06recent\x18\x03 \x03(\v2\x10.jarvis.v1.PointR\x06recent\x12+\n" +
+	"\aresults\x18\x04 \x03(\v2\x11.jarvis.v1.ResultR\aresults\"7\n" +
+	"\x05Point\x12\x12\n" +
+	"\x04turn\x18\x01 \x01(\x04R\x04turn\x12\x1a\n" +
+	"\bchecksum\x18\x02 \x01(\x06R\bchecksum\"4\n" +
+	"\x06Result\x12\x16\n" +
+	"\x06prompt\x18\x01 \x01(\tR\x06prompt\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"i\n" +
+	"\x0eHandoffRequest\x12&\n" +
+	"\x05title\x18\x01 \x01(\v2\x10.jarvis.v1.TitleR\x05title\x12/\n" +
+	"\bsnapshot\x18\x02 \x01(\v2\x13.jarvis.v1.SnapshotR\bsnapshot\"3\n" +
+	"\x0fHandoffResponse\x12 \n" +
+	"\vincarnation\x18\x01 \x01(\tR\vincarnation\"\x8d\x01\n" +
+	"\fClaimRequest\x12\x10\n" +
+	"\x03pod\x18\x01 \x01(\tR\x03pod\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\tR\vincarnation\x12$\n" +
+	"\x04have\x18\x03 \x01(\v2\x10.jarvis.v1.PointR\x04have\x12#\n" +
+	"\x04want\x18\x04 \x01(\x0e2\x0f.jarvis.v1.WantR\x04want\"M\n" +
+	"\x06Speech\x12-\n" +
+	"\x04left\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x04left\x12\x14\n" +
+	"\x05muted\x18\x02 \x01(\bR\x05muted\"\x93\x01\n" +
+	"\rClaimResponse\x12&\n" +
+	"\x05title\x18\x01 \x01(\v2\x10.jarvis.v1.TitleR\x05title\x12/\n" +
+	"\bsnapshot\x18\x02 \x01(\v2\x13.jarvis.v1.SnapshotR\bsnapshot\x12)\n" +
+	"\x06speech\x18\x03 \x01(\v2\x11.jarvis.v1.SpeechR\x06speech\"2\n" +
+	"\bNotOwned\x12&\n" +
+	"\x05title\x18\x01 \x01(\v2\x10.jarvis.v1.TitleR\x05title\"e\n" +
+	"\x04Host\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x10\n" +
+	"\x03pod\x18\x02 \x01(\tR\x03pod\x12\x16\n" +
+	"\x06weight\x18\x03 \x01(\rR\x06weight\x12\x19\n" +
+	"\bhash_key\x18\x04 \x01(\tR\ahashKey\"7\n" +
+	"\x0ePrepareRequest\x12%\n" +
+	"\x05hosts\x18\x01 \x03(\v2\x0f.jarvis.v1.HostR\x05hosts\"\xb8\x01\n" +
+	"\x0fPrepareResponse\x12\x16\n" +
+	"\x06moving\x18\x01 \x01(\rR\x06moving\x12\x12\n" +
+	"\x04sent\x18\x02 \x01(\rR\x04sent\x12>\n" +
+	"\x06failed\x18\x03 \x03(\v2&.jarvis.v1.PrepareResponse.FailedEntryR\x06failed\x1a9\n" +
+	"\vFailedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\":\n" +
 	"\rStatusRequest\x12)\n" +
-	"\x10include_sessions\x18\x01 \x01(\bR\x0fincludeSessions\"\xd7\x02\n" +
+	"\x10include_sessions\x18\x01 \x01(\bR\x0fincludeSessions\"\xff\x02\n" +
 	"\x0eStatusResponse\x12\x10\n" +
 	"\x03pod\x18\x01 \x01(\tR\x03pod\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12 \n" +
@@ -1679,31 +2770,46 @@ const file_jarvis_v1_jarvis_proto_rawDesc = "" +
 	"\n" +
 	"weights_mb\x18\t \x01(\rR\tweightsMb\x12;\n" +
 	"\fsession_list\x18\n" +
-	" \x03(\v2\x18.jarvis.v1.SessionStatusR\vsessionList\"\x8c\x01\n" +
+	" \x03(\v2\x18.jarvis.v1.SessionStatusR\vsessionList\x12&\n" +
+	"\x05drain\x18\v \x01(\v2\x10.jarvis.v1.DrainR\x05drain\"r\n" +
+	"\x05Drain\x127\n" +
+	"\tremaining\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\tremaining\x12\x1a\n" +
+	"\bsessions\x18\x02 \x01(\rR\bsessions\x12\x14\n" +
+	"\x05calls\x18\x03 \x01(\rR\x05calls\"\xa2\x01\n" +
 	"\rSessionStatus\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x12\n" +
 	"\x04turn\x18\x02 \x01(\x04R\x04turn\x12\x1a\n" +
 	"\bchecksum\x18\x03 \x01(\tR\bchecksum\x12\x14\n" +
 	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x1b\n" +
-	"\tcall_held\x18\x05 \x01(\bR\bcallHeld*m\n" +
+	"\tcall_held\x18\x05 \x01(\bR\bcallHeld\x12\x14\n" +
+	"\x05owner\x18\x06 \x01(\tR\x05owner*m\n" +
 	"\n" +
 	"CacheState\x12\x1b\n" +
 	"\x17CACHE_STATE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10CACHE_STATE_COLD\x10\x01\x12\x14\n" +
 	"\x10CACHE_STATE_WARM\x10\x02\x12\x16\n" +
-	"\x12CACHE_STATE_CACHED\x10\x03*j\n" +
+	"\x12CACHE_STATE_CACHED\x10\x03*k\n" +
+	"\x04Want\x12\x14\n" +
+	"\x10WANT_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rWANT_LOCATION\x10\x01\x12\r\n" +
+	"\tWANT_COPY\x10\x02\x12\x10\n" +
+	"\fWANT_SESSION\x10\x03\x12\x19\n" +
+	"\x15WANT_SESSION_AND_CALL\x10\x04*j\n" +
 	"\bPodState\x12\x19\n" +
 	"\x15POD_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12POD_STATE_STARTING\x10\x01\x12\x13\n" +
 	"\x0fPOD_STATE_READY\x10\x02\x12\x16\n" +
-	"\x12POD_STATE_DRAINING\x10\x032\xc7\x03\n" +
+	"\x12POD_STATE_DRAINING\x10\x032\x87\x05\n" +
 	"\rJarvisService\x12:\n" +
 	"\x05Infer\x12\x17.jarvis.v1.InferRequest\x1a\x18.jarvis.v1.InferResponse\x12:\n" +
 	"\x05Offer\x12\x17.jarvis.v1.OfferRequest\x1a\x18.jarvis.v1.OfferResponse\x12@\n" +
 	"\aTrickle\x12\x19.jarvis.v1.TrickleRequest\x1a\x1a.jarvis.v1.TrickleResponse\x12=\n" +
 	"\x06Hangup\x12\x18.jarvis.v1.HangupRequest\x1a\x19.jarvis.v1.HangupResponse\x12@\n" +
 	"\aControl\x12\x19.jarvis.v1.ControlRequest\x1a\x1a.jarvis.v1.ControlResponse\x12<\n" +
-	"\x05Watch\x12\x17.jarvis.v1.WatchRequest\x1a\x18.jarvis.v1.WatchResponse0\x01\x12=\n" +
+	"\x05Watch\x12\x17.jarvis.v1.WatchRequest\x1a\x18.jarvis.v1.WatchResponse0\x01\x12@\n" +
+	"\aHandoff\x12\x19.jarvis.v1.HandoffRequest\x1a\x1a.jarvis.v1.HandoffResponse\x12:\n" +
+	"\x05Claim\x12\x17.jarvis.v1.ClaimRequest\x1a\x18.jarvis.v1.ClaimResponse\x12@\n" +
+	"\aPrepare\x12\x19.jarvis.v1.PrepareRequest\x1a\x1a.jarvis.v1.PrepareResponse\x12=\n" +
 	"\x06Status\x12\x18.jarvis.v1.StatusRequest\x1a\x19.jarvis.v1.StatusResponseB6Z4github.com/smaran-v2/smaran/proto/jarvis/v1;jarvisv1b\x06proto3"
 
 var (
@@ -1718,76 +2824,116 @@ func file_jarvis_v1_jarvis_proto_rawDescGZIP() []byte {
 	return file_jarvis_v1_jarvis_proto_rawDescData
 }
 
-var file_jarvis_v1_jarvis_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_jarvis_v1_jarvis_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_jarvis_v1_jarvis_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_jarvis_v1_jarvis_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_jarvis_v1_jarvis_proto_goTypes = []any{
 	(CacheState)(0),             // 0: jarvis.v1.CacheState
-	(PodState)(0),               // 1: jarvis.v1.PodState
-	(*Served)(nil),              // 2: jarvis.v1.Served
-	(*InferRequest)(nil),        // 3: jarvis.v1.InferRequest
-	(*InferResponse)(nil),       // 4: jarvis.v1.InferResponse
-	(*OfferRequest)(nil),        // 5: jarvis.v1.OfferRequest
-	(*OfferResponse)(nil),       // 6: jarvis.v1.OfferResponse
-	(*TrickleRequest)(nil),      // 7: jarvis.v1.TrickleRequest
-	(*TrickleResponse)(nil),     // 8: jarvis.v1.TrickleResponse
-	(*HangupRequest)(nil),       // 9: jarvis.v1.HangupRequest
-	(*HangupResponse)(nil),      // 10: jarvis.v1.HangupResponse
-	(*ControlRequest)(nil),      // 11: jarvis.v1.ControlRequest
-	(*Mute)(nil),                // 12: jarvis.v1.Mute
-	(*Say)(nil),                 // 13: jarvis.v1.Say
-	(*ControlResponse)(nil),     // 14: jarvis.v1.ControlResponse
-	(*WatchRequest)(nil),        // 15: jarvis.v1.WatchRequest
-	(*WatchResponse)(nil),       // 16: jarvis.v1.WatchResponse
-	(*PodEvent)(nil),            // 17: jarvis.v1.PodEvent
-	(*Ended)(nil),               // 18: jarvis.v1.Ended
-	(*Heartbeat)(nil),           // 19: jarvis.v1.Heartbeat
-	(*Draining)(nil),            // 20: jarvis.v1.Draining
-	(*PodLost)(nil),             // 21: jarvis.v1.PodLost
-	(*CallNotHeld)(nil),         // 22: jarvis.v1.CallNotHeld
-	(*StatusRequest)(nil),       // 23: jarvis.v1.StatusRequest
-	(*StatusResponse)(nil),      // 24: jarvis.v1.StatusResponse
-	(*SessionStatus)(nil),       // 25: jarvis.v1.SessionStatus
-	(*durationpb.Duration)(nil), // 26: google.protobuf.Duration
+	(Want)(0),                   // 1: jarvis.v1.Want
+	(PodState)(0),               // 2: jarvis.v1.PodState
+	(*Served)(nil),              // 3: jarvis.v1.Served
+	(*InferRequest)(nil),        // 4: jarvis.v1.InferRequest
+	(*InferResponse)(nil),       // 5: jarvis.v1.InferResponse
+	(*OfferRequest)(nil),        // 6: jarvis.v1.OfferRequest
+	(*OfferResponse)(nil),       // 7: jarvis.v1.OfferResponse
+	(*TrickleRequest)(nil),      // 8: jarvis.v1.TrickleRequest
+	(*TrickleResponse)(nil),     // 9: jarvis.v1.TrickleResponse
+	(*HangupRequest)(nil),       // 10: jarvis.v1.HangupRequest
+	(*HangupResponse)(nil),      // 11: jarvis.v1.HangupResponse
+	(*ControlRequest)(nil),      // 12: jarvis.v1.ControlRequest
+	(*Mute)(nil),                // 13: jarvis.v1.Mute
+	(*Say)(nil),                 // 14: jarvis.v1.Say
+	(*ControlResponse)(nil),     // 15: jarvis.v1.ControlResponse
+	(*WatchRequest)(nil),        // 16: jarvis.v1.WatchRequest
+	(*WatchResponse)(nil),       // 17: jarvis.v1.WatchResponse
+	(*PodEvent)(nil),            // 18: jarvis.v1.PodEvent
+	(*Ended)(nil),               // 19: jarvis.v1.Ended
+	(*Heartbeat)(nil),           // 20: jarvis.v1.Heartbeat
+	(*Draining)(nil),            // 21: jarvis.v1.Draining
+	(*Migrate)(nil),             // 22: jarvis.v1.Migrate
+	(*PodLost)(nil),             // 23: jarvis.v1.PodLost
+	(*CallNotHeld)(nil),         // 24: jarvis.v1.CallNotHeld
+	(*Title)(nil),               // 25: jarvis.v1.Title
+	(*Snapshot)(nil),            // 26: jarvis.v1.Snapshot
+	(*Point)(nil),               // 27: jarvis.v1.Point
+	(*Result)(nil),              // 28: jarvis.v1.Result
+	(*HandoffRequest)(nil),      // 29: jarvis.v1.HandoffRequest
+	(*HandoffResponse)(nil),     // 30: jarvis.v1.HandoffResponse
+	(*ClaimRequest)(nil),        // 31: jarvis.v1.ClaimRequest
+	(*Speech)(nil),              // 32: jarvis.v1.Speech
+	(*ClaimResponse)(nil),       // 33: jarvis.v1.ClaimResponse
+	(*NotOwned)(nil),            // 34: jarvis.v1.NotOwned
+	(*Host)(nil),                // 35: jarvis.v1.Host
+	(*PrepareRequest)(nil),      // 36: jarvis.v1.PrepareRequest
+	(*PrepareResponse)(nil),     // 37: jarvis.v1.PrepareResponse
+	(*StatusRequest)(nil),       // 38: jarvis.v1.StatusRequest
+	(*StatusResponse)(nil),      // 39: jarvis.v1.StatusResponse
+	(*Drain)(nil),               // 40: jarvis.v1.Drain
+	(*SessionStatus)(nil),       // 41: jarvis.v1.SessionStatus
+	nil,                         // 42: jarvis.v1.PrepareResponse.FailedEntry
+	(*durationpb.Duration)(nil), // 43: google.protobuf.Duration
 }
 var file_jarvis_v1_jarvis_proto_depIdxs = []int32{
 	0,  // 0: jarvis.v1.Served.state:type_name -> jarvis.v1.CacheState
-	2,  // 1: jarvis.v1.InferResponse.served:type_name -> jarvis.v1.Served
-	26, // 2: jarvis.v1.InferResponse.compute:type_name -> google.protobuf.Duration
-	2,  // 3: jarvis.v1.OfferResponse.served:type_name -> jarvis.v1.Served
-	2,  // 4: jarvis.v1.TrickleResponse.served:type_name -> jarvis.v1.Served
-	2,  // 5: jarvis.v1.HangupResponse.served:type_name -> jarvis.v1.Served
-	12, // 6: jarvis.v1.ControlRequest.mute:type_name -> jarvis.v1.Mute
-	13, // 7: jarvis.v1.ControlRequest.say:type_name -> jarvis.v1.Say
-	2,  // 8: jarvis.v1.ControlResponse.served:type_name -> jarvis.v1.Served
-	17, // 9: jarvis.v1.WatchResponse.pod:type_name -> jarvis.v1.PodEvent
-	18, // 10: jarvis.v1.WatchResponse.ended:type_name -> jarvis.v1.Ended
-	19, // 11: jarvis.v1.WatchResponse.heartbeat:type_name -> jarvis.v1.Heartbeat
-	20, // 12: jarvis.v1.WatchResponse.draining:type_name -> jarvis.v1.Draining
-	21, // 13: jarvis.v1.WatchResponse.pod_lost:type_name -> jarvis.v1.PodLost
-	2,  // 14: jarvis.v1.PodEvent.served:type_name -> jarvis.v1.Served
-	26, // 15: jarvis.v1.Heartbeat.interval:type_name -> google.protobuf.Duration
-	26, // 16: jarvis.v1.Draining.remaining:type_name -> google.protobuf.Duration
-	1,  // 17: jarvis.v1.StatusResponse.state:type_name -> jarvis.v1.PodState
-	25, // 18: jarvis.v1.StatusResponse.session_list:type_name -> jarvis.v1.SessionStatus
-	3,  // 19: jarvis.v1.JarvisService.Infer:input_type -> jarvis.v1.InferRequest
-	5,  // 20: jarvis.v1.JarvisService.Offer:input_type -> jarvis.v1.OfferRequest
-	7,  // 21: jarvis.v1.JarvisService.Trickle:input_type -> jarvis.v1.TrickleRequest
-	9,  // 22: jarvis.v1.JarvisService.Hangup:input_type -> jarvis.v1.HangupRequest
-	11, // 23: jarvis.v1.JarvisService.Control:input_type -> jarvis.v1.ControlRequest
-	15, // 24: jarvis.v1.JarvisService.Watch:input_type -> jarvis.v1.WatchRequest
-	23, // 25: jarvis.v1.JarvisService.Status:input_type -> jarvis.v1.StatusRequest
-	4,  // 26: jarvis.v1.JarvisService.Infer:output_type -> jarvis.v1.InferResponse
-	6,  // 27: jarvis.v1.JarvisService.Offer:output_type -> jarvis.v1.OfferResponse
-	8,  // 28: jarvis.v1.JarvisService.Trickle:output_type -> jarvis.v1.TrickleResponse
-	10, // 29: jarvis.v1.JarvisService.Hangup:output_type -> jarvis.v1.HangupResponse
-	14, // 30: jarvis.v1.JarvisService.Control:output_type -> jarvis.v1.ControlResponse
-	16, // 31: jarvis.v1.JarvisService.Watch:output_type -> jarvis.v1.WatchResponse
-	24, // 32: jarvis.v1.JarvisService.Status:output_type -> jarvis.v1.StatusResponse
-	26, // [26:33] is the sub-list for method output_type
-	19, // [19:26] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	3,  // 1: jarvis.v1.InferResponse.served:type_name -> jarvis.v1.Served
+	43, // 2: jarvis.v1.InferResponse.compute:type_name -> google.protobuf.Duration
+	3,  // 3: jarvis.v1.OfferResponse.served:type_name -> jarvis.v1.Served
+	3,  // 4: jarvis.v1.TrickleResponse.served:type_name -> jarvis.v1.Served
+	3,  // 5: jarvis.v1.HangupResponse.served:type_name -> jarvis.v1.Served
+	13, // 6: jarvis.v1.ControlRequest.mute:type_name -> jarvis.v1.Mute
+	14, // 7: jarvis.v1.ControlRequest.say:type_name -> jarvis.v1.Say
+	3,  // 8: jarvis.v1.ControlResponse.served:type_name -> jarvis.v1.Served
+	18, // 9: jarvis.v1.WatchResponse.pod:type_name -> jarvis.v1.PodEvent
+	19, // 10: jarvis.v1.WatchResponse.ended:type_name -> jarvis.v1.Ended
+	20, // 11: jarvis.v1.WatchResponse.heartbeat:type_name -> jarvis.v1.Heartbeat
+	21, // 12: jarvis.v1.WatchResponse.draining:type_name -> jarvis.v1.Draining
+	23, // 13: jarvis.v1.WatchResponse.pod_lost:type_name -> jarvis.v1.PodLost
+	22, // 14: jarvis.v1.WatchResponse.migrate:type_name -> jarvis.v1.Migrate
+	3,  // 15: jarvis.v1.PodEvent.served:type_name -> jarvis.v1.Served
+	43, // 16: jarvis.v1.Heartbeat.interval:type_name -> google.protobuf.Duration
+	43, // 17: jarvis.v1.Draining.remaining:type_name -> google.protobuf.Duration
+	27, // 18: jarvis.v1.Snapshot.at:type_name -> jarvis.v1.Point
+	27, // 19: jarvis.v1.Snapshot.recent:type_name -> jarvis.v1.Point
+	28, // 20: jarvis.v1.Snapshot.results:type_name -> jarvis.v1.Result
+	25, // 21: jarvis.v1.HandoffRequest.title:type_name -> jarvis.v1.Title
+	26, // 22: jarvis.v1.HandoffRequest.snapshot:type_name -> jarvis.v1.Snapshot
+	27, // 23: jarvis.v1.ClaimRequest.have:type_name -> jarvis.v1.Point
+	1,  // 24: jarvis.v1.ClaimRequest.want:type_name -> jarvis.v1.Want
+	43, // 25: jarvis.v1.Speech.left:type_name -> google.protobuf.Duration
+	25, // 26: jarvis.v1.ClaimResponse.title:type_name -> jarvis.v1.Title
+	26, // 27: jarvis.v1.ClaimResponse.snapshot:type_name -> jarvis.v1.Snapshot
+	32, // 28: jarvis.v1.ClaimResponse.speech:type_name -> jarvis.v1.Speech
+	25, // 29: jarvis.v1.NotOwned.title:type_name -> jarvis.v1.Title
+	35, // 30: jarvis.v1.PrepareRequest.hosts:type_name -> jarvis.v1.Host
+	42, // 31: jarvis.v1.PrepareResponse.failed:type_name -> jarvis.v1.PrepareResponse.FailedEntry
+	2,  // 32: jarvis.v1.StatusResponse.state:type_name -> jarvis.v1.PodState
+	41, // 33: jarvis.v1.StatusResponse.session_list:type_name -> jarvis.v1.SessionStatus
+	40, // 34: jarvis.v1.StatusResponse.drain:type_name -> jarvis.v1.Drain
+	43, // 35: jarvis.v1.Drain.remaining:type_name -> google.protobuf.Duration
+	4,  // 36: jarvis.v1.JarvisService.Infer:input_type -> jarvis.v1.InferRequest
+	6,  // 37: jarvis.v1.JarvisService.Offer:input_type -> jarvis.v1.OfferRequest
+	8,  // 38: jarvis.v1.JarvisService.Trickle:input_type -> jarvis.v1.TrickleRequest
+	10, // 39: jarvis.v1.JarvisService.Hangup:input_type -> jarvis.v1.HangupRequest
+	12, // 40: jarvis.v1.JarvisService.Control:input_type -> jarvis.v1.ControlRequest
+	16, // 41: jarvis.v1.JarvisService.Watch:input_type -> jarvis.v1.WatchRequest
+	29, // 42: jarvis.v1.JarvisService.Handoff:input_type -> jarvis.v1.HandoffRequest
+	31, // 43: jarvis.v1.JarvisService.Claim:input_type -> jarvis.v1.ClaimRequest
+	36, // 44: jarvis.v1.JarvisService.Prepare:input_type -> jarvis.v1.PrepareRequest
+	38, // 45: jarvis.v1.JarvisService.Status:input_type -> jarvis.v1.StatusRequest
+	5,  // 46: jarvis.v1.JarvisService.Infer:output_type -> jarvis.v1.InferResponse
+	7,  // 47: jarvis.v1.JarvisService.Offer:output_type -> jarvis.v1.OfferResponse
+	9,  // 48: jarvis.v1.JarvisService.Trickle:output_type -> jarvis.v1.TrickleResponse
+	11, // 49: jarvis.v1.JarvisService.Hangup:output_type -> jarvis.v1.HangupResponse
+	15, // 50: jarvis.v1.JarvisService.Control:output_type -> jarvis.v1.ControlResponse
+	17, // 51: jarvis.v1.JarvisService.Watch:output_type -> jarvis.v1.WatchResponse
+	30, // 52: jarvis.v1.JarvisService.Handoff:output_type -> jarvis.v1.HandoffResponse
+	33, // 53: jarvis.v1.JarvisService.Claim:output_type -> jarvis.v1.ClaimResponse
+	37, // 54: jarvis.v1.JarvisService.Prepare:output_type -> jarvis.v1.PrepareResponse
+	39, // 55: jarvis.v1.JarvisService.Status:output_type -> jarvis.v1.StatusResponse
+	46, // [46:56] is the sub-list for method output_type
+	36, // [36:46] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_jarvis_v1_jarvis_proto_init() }
@@ -1805,14 +2951,15 @@ func file_jarvis_v1_jarvis_proto_init() {
 		(*WatchResponse_Heartbeat)(nil),
 		(*WatchResponse_Draining)(nil),
 		(*WatchResponse_PodLost)(nil),
+		(*WatchResponse_Migrate)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_jarvis_v1_jarvis_proto_rawDesc), len(file_jarvis_v1_jarvis_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   24,
+			NumEnums:      3,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -400,11 +400,11 @@ type Result struct {
 	DurationMs   float64       `protobuf:"fixed64,9,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"`
 	Load         *Load         `protobuf:"bytes,10,opt,name=load,proto3" json:"load,omitempty"`
 	Denominators *Denominators `protobuf:"bytes,11,opt,name=denominators,proto3" json:"denominators,omitempty"`
-	// Disconnect classes by name (docs/measurement.md): misroutes, signal_reconnects, media_interruptions, renegotiations,
-	// dropped_calls, setup_failures, state_lost; besides misrouted_requests, cold_starts, unspoken, requests_failed,
+	// Disconnect classes by name (docs/measurement.md): misroutes, signal_reconnects, media_interruptions, renegotiations, migrations,
+	// dropped_calls, setup_failures, state_lost; besides misrouted_requests, cold_starts, unspoken, forwards, requests_failed,
 	// moved_sessions, mispredicted_sessions, calls_down_at_end, gaps_over_60ms, gaps_over_1s. Counts within the measured part,
 	// except setup_failures, which count from the start, because the calls are placed during the warm-up. What could not be
-	// measured, such as migrations and forwards where nothing does either, is absent.
+	// measured is absent.
 	//
 	// first_loads are cold answers to a session that had had none, which no backend can avoid; cold_starts all others.
 	// misrouted_requests are the misroutes that inferences met. dropped_calls counts a call once that is in dropped_no_media,
@@ -416,7 +416,7 @@ type Result struct {
 	// inference_* from the intended send time. setup_ms from the first attempt to the first packet, redials and warm-up included.
 	// A value of gap_ms is the longest time between two packets of the agent that ended in one second of one call; one of
 	// gap_moved_ms or gap_unmoved_ms is the longest of one call between an event and the next, of the calls that were
-	// redialled meanwhile and of those that were not. route_ms is smaran's own decision.
+	// redialled or migrated meanwhile and of those that were not. route_ms is smaran's own decision.
 	Histograms map[string]*Histogram `protobuf:"bytes,13,rep,name=histograms,proto3" json:"histograms,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Events     []*Event              `protobuf:"bytes,14,rep,name=events,proto3" json:"events,omitempty"`
 	// One point a bucket (bucket_ms wide).

@@ -177,6 +177,7 @@ type InferRequest struct {
 	Prompt        string                 `protobuf:"bytes,1,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	LastTurn      uint64                 `protobuf:"varint,2,opt,name=last_turn,json=lastTurn,proto3" json:"last_turn,omitempty"`
 	LastChecksum  string                 `protobuf:"bytes,3,opt,name=last_checksum,json=lastChecksum,proto3" json:"last_checksum,omitempty"`
+	LastEpoch     uint64                 `protobuf:"varint,4,opt,name=last_epoch,json=lastEpoch,proto3" json:"last_epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -230,6 +231,13 @@ func (x *InferRequest) GetLastChecksum() string {
 		return x.LastChecksum
 	}
 	return ""
+}
+
+func (x *InferRequest) GetLastEpoch() uint64 {
+	if x != nil {
+		return x.LastEpoch
+	}
+	return 0
 }
 
 type InferResponse struct {
@@ -312,7 +320,11 @@ type PlaceCallRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Sdp   string                 `protobuf:"bytes,1,opt,name=sdp,proto3" json:"sdp,omitempty"`
 	// Set on a redial: the pod that was lost, by name. Another one is chosen and addressed.
-	LostPod       string `protobuf:"bytes,2,opt,name=lost_pod,json=lostPod,proto3" json:"lost_pod,omitempty"`
+	LostPod string `protobuf:"bytes,2,opt,name=lost_pod,json=lostPod,proto3" json:"lost_pod,omitempty"`
+	// Set for the second call of a migration: the token of the event migrate.
+	MigrateToken string `protobuf:"bytes,3,opt,name=migrate_token,json=migrateToken,proto3" json:"migrate_token,omitempty"`
+	// The highest epoch the caller saw; 0: unknown. HTTP: X-Jarvis-Epoch.
+	LastEpoch     uint64 `protobuf:"varint,4,opt,name=last_epoch,json=lastEpoch,proto3" json:"last_epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -359,6 +371,20 @@ func (x *PlaceCallRequest) GetLostPod() string {
 		return x.LostPod
 	}
 	return ""
+}
+
+func (x *PlaceCallRequest) GetMigrateToken() string {
+	if x != nil {
+		return x.MigrateToken
+	}
+	return ""
+}
+
+func (x *PlaceCallRequest) GetLastEpoch() uint64 {
+	if x != nil {
+		return x.LastEpoch
+	}
+	return 0
 }
 
 type PlaceCallResponse struct {
@@ -890,20 +916,25 @@ const file_smaran_v1_smaran_proto_rawDesc = "" +
 	"\aRouting\x12\x18\n" +
 	"\abackend\x18\x01 \x01(\tR\abackend\x12\x1a\n" +
 	"\bdegraded\x18\x02 \x01(\bR\bdegraded\x125\n" +
-	"\bdecision\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bdecision\"h\n" +
+	"\bdecision\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\bdecision\"\x87\x01\n" +
 	"\fInferRequest\x12\x16\n" +
 	"\x06prompt\x18\x01 \x01(\tR\x06prompt\x12\x1b\n" +
 	"\tlast_turn\x18\x02 \x01(\x04R\blastTurn\x12#\n" +
-	"\rlast_checksum\x18\x03 \x01(\tR\flastChecksum\"\xc9\x01\n" +
+	"\rlast_checksum\x18\x03 \x01(\tR\flastChecksum\x12\x1d\n" +
+	"\n" +
+	"last_epoch\x18\x04 \x01(\x04R\tlastEpoch\"\xc9\x01\n" +
 	"\rInferResponse\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12)\n" +
 	"\x06served\x18\x02 \x01(\v2\x11.jarvis.v1.ServedR\x06served\x12,\n" +
 	"\arouting\x18\x03 \x01(\v2\x12.smaran.v1.RoutingR\arouting\x123\n" +
 	"\acompute\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\acompute\x12\x16\n" +
-	"\x06spoken\x18\x05 \x01(\bR\x06spoken\"?\n" +
+	"\x06spoken\x18\x05 \x01(\bR\x06spoken\"\x83\x01\n" +
 	"\x10PlaceCallRequest\x12\x10\n" +
 	"\x03sdp\x18\x01 \x01(\tR\x03sdp\x12\x19\n" +
-	"\blost_pod\x18\x02 \x01(\tR\alostPod\"\x92\x01\n" +
+	"\blost_pod\x18\x02 \x01(\tR\alostPod\x12#\n" +
+	"\rmigrate_token\x18\x03 \x01(\tR\fmigrateToken\x12\x1d\n" +
+	"\n" +
+	"last_epoch\x18\x04 \x01(\x04R\tlastEpoch\"\x92\x01\n" +
 	"\x11PlaceCallResponse\x12\x10\n" +
 	"\x03sdp\x18\x01 \x01(\tR\x03sdp\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\x12)\n" +

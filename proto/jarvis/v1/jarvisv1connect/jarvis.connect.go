@@ -56,6 +56,12 @@ const (
 	JarvisServiceControlProcedure = "/jarvis.v1.JarvisService/Control"
 	// JarvisServiceWatchProcedure is the fully-qualified name of the JarvisService's Watch RPC.
 	JarvisServiceWatchProcedure = "/jarvis.v1.JarvisService/Watch"
+	// JarvisServiceHandoffProcedure is the fully-qualified name of the JarvisService's Handoff RPC.
+	JarvisServiceHandoffProcedure = "/jarvis.v1.JarvisService/Handoff"
+	// JarvisServiceClaimProcedure is the fully-qualified name of the JarvisService's Claim RPC.
+	JarvisServiceClaimProcedure = "/jarvis.v1.JarvisService/Claim"
+	// JarvisServicePrepareProcedure is the fully-qualified name of the JarvisService's Prepare RPC.
+	JarvisServicePrepareProcedure = "/jarvis.v1.JarvisService/Prepare"
 	// JarvisServiceStatusProcedure is the fully-qualified name of the JarvisService's Status RPC.
 	JarvisServiceStatusProcedure = "/jarvis.v1.JarvisService/Status"
 )
@@ -75,6 +81,13 @@ type JarvisServiceClient interface {
 	// Watch streams the events of a call held here until it ends. The stream breaking without an Ended event means that
 	// the pod is lost.
 	Watch(context.Context, *connect.Request[v1.WatchRequest]) (*connect.ServerStreamForClient[v1.WatchResponse], error)
+	// Handoff brings this pod a copy of a session that another pod owns, or the session itself. It may be sent again.
+	Handoff(context.Context, *connect.Request[v1.HandoffRequest]) (*connect.Response[v1.HandoffResponse], error)
+	// Claim asks a session of the pod that owns it, once its copy is up to date. The pod gives it once.
+	Claim(context.Context, *connect.Request[v1.ClaimRequest]) (*connect.Response[v1.ClaimResponse], error)
+	// Prepare has the pod send copies of the sessions that other endpoints would give to other pods, and returns when all have been
+	// acknowledged or given up. It needs no session.
+	Prepare(context.Context, *connect.Request[v1.PrepareRequest]) (*connect.Response[v1.PrepareResponse], error)
 	// Status describes the pod. It needs no session.
 	Status(context.Context, *connect.Request[v1.StatusRequest]) (*connect.Response[v1.StatusResponse], error)
 }
@@ -126,6 +139,24 @@ func NewJarvisServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 			connect.WithSchema(jarvisServiceMethods.ByName("Watch")),
 			connect.WithClientOptions(opts...),
 		),
+		handoff: connect.NewClient[v1.HandoffRequest, v1.HandoffResponse](
+			httpClient,
+			baseURL+JarvisServiceHandoffProcedure,
+			connect.WithSchema(jarvisServiceMethods.ByName("Handoff")),
+			connect.WithClientOptions(opts...),
+		),
+		claim: connect.NewClient[v1.ClaimRequest, v1.ClaimResponse](
+			httpClient,
+			baseURL+JarvisServiceClaimProcedure,
+			connect.WithSchema(jarvisServiceMethods.ByName("Claim")),
+			connect.WithClientOptions(opts...),
+		),
+		prepare: connect.NewClient[v1.PrepareRequest, v1.PrepareResponse](
+			httpClient,
+			baseURL+JarvisServicePrepareProcedure,
+			connect.WithSchema(jarvisServiceMethods.ByName("Prepare")),
+			connect.WithClientOptions(opts...),
+		),
 		status: connect.NewClient[v1.StatusRequest, v1.StatusResponse](
 			httpClient,
 			baseURL+JarvisServiceStatusProcedure,
@@ -143,6 +174,9 @@ type jarvisServiceClient struct {
 	hangup  *connect.Client[v1.HangupRequest, v1.HangupResponse]
 	control *connect.Client[v1.ControlRequest, v1.ControlResponse]
 	watch   *connect.Client[v1.WatchRequest, v1.WatchResponse]
+	handoff *connect.Client[v1.HandoffRequest, v1.HandoffResponse]
+	claim   *connect.Client[v1.ClaimRequest, v1.ClaimResponse]
+	prepare *connect.Client[v1.PrepareRequest, v1.PrepareResponse]
 	status  *connect.Client[v1.StatusRequest, v1.StatusResponse]
 }
 
@@ -176,6 +210,21 @@ func (c *jarvisServiceClient) Watch(ctx context.Context, req *connect.Request[v1
 	return c.watch.CallServerStream(ctx, req)
 }
 
+// Handoff calls jarvis.v1.JarvisService.Handoff.
+func (c *jarvisServiceClient) Handoff(ctx context.Context, req *connect.Request[v1.HandoffRequest]) (*connect.Response[v1.HandoffResponse], error) {
+	return c.handoff.CallUnary(ctx, req)
+}
+
+// Claim calls jarvis.v1.JarvisService.Claim.
+func (c *jarvisServiceClient) Claim(ctx context.Context, req *connect.Request[v1.ClaimRequest]) (*connect.Response[v1.ClaimResponse], error) {
+	return c.claim.CallUnary(ctx, req)
+}
+
+// Prepare calls jarvis.v1.JarvisService.Prepare.
+func (c *jarvisServiceClient) Prepare(ctx context.Context, req *connect.Request[v1.PrepareRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return c.prepare.CallUnary(ctx, req)
+}
+
 // Status calls jarvis.v1.JarvisService.Status.
 func (c *jarvisServiceClient) Status(ctx context.Context, req *connect.Request[v1.StatusRequest]) (*connect.Response[v1.StatusResponse], error) {
 	return c.status.CallUnary(ctx, req)
@@ -196,6 +245,13 @@ type JarvisServiceHandler interface {
 	// Watch streams the events of a call held here until it ends. The stream breaking without an Ended event means that
 	// the pod is lost.
 	Watch(context.Context, *connect.Request[v1.WatchRequest], *connect.ServerStream[v1.WatchResponse]) error
+	// Handoff brings this pod a copy of a session that another pod owns, or the session itself. It may be sent again.
+	Handoff(context.Context, *connect.Request[v1.HandoffRequest]) (*connect.Response[v1.HandoffResponse], error)
+	// Claim asks a session of the pod that owns it, once its copy is up to date. The pod gives it once.
+	Claim(context.Context, *connect.Request[v1.ClaimRequest]) (*connect.Response[v1.ClaimResponse], error)
+	// Prepare has the pod send copies of the sessions that other endpoints would give to other pods, and returns when all have been
+	// acknowledged or given up. It needs no session.
+	Prepare(context.Context, *connect.Request[v1.PrepareRequest]) (*connect.Response[v1.PrepareResponse], error)
 	// Status describes the pod. It needs no session.
 	Status(context.Context, *connect.Request[v1.StatusRequest]) (*connect.Response[v1.StatusResponse], error)
 }
@@ -243,6 +299,24 @@ func NewJarvisServiceHandler(svc JarvisServiceHandler, opts ...connect.HandlerOp
 		connect.WithSchema(jarvisServiceMethods.ByName("Watch")),
 		connect.WithHandlerOptions(opts...),
 	)
+	jarvisServiceHandoffHandler := connect.NewUnaryHandler(
+		JarvisServiceHandoffProcedure,
+		svc.Handoff,
+		connect.WithSchema(jarvisServiceMethods.ByName("Handoff")),
+		connect.WithHandlerOptions(opts...),
+	)
+	jarvisServiceClaimHandler := connect.NewUnaryHandler(
+		JarvisServiceClaimProcedure,
+		svc.Claim,
+		connect.WithSchema(jarvisServiceMethods.ByName("Claim")),
+		connect.WithHandlerOptions(opts...),
+	)
+	jarvisServicePrepareHandler := connect.NewUnaryHandler(
+		JarvisServicePrepareProcedure,
+		svc.Prepare,
+		connect.WithSchema(jarvisServiceMethods.ByName("Prepare")),
+		connect.WithHandlerOptions(opts...),
+	)
 	jarvisServiceStatusHandler := connect.NewUnaryHandler(
 		JarvisServiceStatusProcedure,
 		svc.Status,
@@ -263,6 +337,12 @@ func NewJarvisServiceHandler(svc JarvisServiceHandler, opts ...connect.HandlerOp
 			jarvisServiceControlHandler.ServeHTTP(w, r)
 		case JarvisServiceWatchProcedure:
 			jarvisServiceWatchHandler.ServeHTTP(w, r)
+		case JarvisServiceHandoffProcedure:
+			jarvisServiceHandoffHandler.ServeHTTP(w, r)
+		case JarvisServiceClaimProcedure:
+			jarvisServiceClaimHandler.ServeHTTP(w, r)
+		case JarvisServicePrepareProcedure:
+			jarvisServicePrepareHandler.ServeHTTP(w, r)
 		case JarvisServiceStatusProcedure:
 			jarvisServiceStatusHandler.ServeHTTP(w, r)
 		default:
@@ -296,6 +376,18 @@ func (UnimplementedJarvisServiceHandler) Control(context.Context, *connect.Reque
 
 func (UnimplementedJarvisServiceHandler) Watch(context.Context, *connect.Request[v1.WatchRequest], *connect.ServerStream[v1.WatchResponse]) error {
 	return connect.NewError(connect.CodeUnimplemented, errors.New("jarvis.v1.JarvisService.Watch is not implemented"))
+}
+
+func (UnimplementedJarvisServiceHandler) Handoff(context.Context, *connect.Request[v1.HandoffRequest]) (*connect.Response[v1.HandoffResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("jarvis.v1.JarvisService.Handoff is not implemented"))
+}
+
+func (UnimplementedJarvisServiceHandler) Claim(context.Context, *connect.Request[v1.ClaimRequest]) (*connect.Response[v1.ClaimResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("jarvis.v1.JarvisService.Claim is not implemented"))
+}
+
+func (UnimplementedJarvisServiceHandler) Prepare(context.Context, *connect.Request[v1.PrepareRequest]) (*connect.Response[v1.PrepareResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("jarvis.v1.JarvisService.Prepare is not implemented"))
 }
 
 func (UnimplementedJarvisServiceHandler) Status(context.Context, *connect.Request[v1.StatusRequest]) (*connect.Response[v1.StatusResponse], error) {
