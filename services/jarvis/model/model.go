@@ -91,6 +91,10 @@ func (s *Stream) Load() time.Duration {
 	return t.SliceLoad + rebuild
 }
 
+// Slice is the time until a session whose cache came from another pod is ready to compute: its slice of the model has to be loaded all
+// the same.
+func (s *Stream) Slice() time.Duration { return s.model.timings.SliceLoad }
+
 // Inference is the time of computing one answer.
 func (s *Stream) Inference() time.Duration {
 	if s.model.timings.InferenceMean == 0 {

@@ -18,13 +18,15 @@ type Session struct {
 	id    session.ID
 	store *Store
 
-	// Guarded by store.mu. A session is in the store's idle list exactly when it has no holders and no pin.
+	// Guarded by store.mu. A session is in the store's idle list exactly when it has no holders and no pin, and is not
+	// being given away.
 	holders int
 	pinned  bool
 	idle    *list.Element
 	since   time.Time
-	epoch   uint64
-	owner   string
+	title   Title
+	// giving is not nil while the session is being given away.
+	giving *Giving
 
 	mu     sync.Mutex
 	stream *model.Stream
@@ -35,8 +37,10 @@ type Session struct {
 // conversation is one copy of a session's state.
 type conversation struct {
 	// begun is whether its load has been started; ready is when that is over.
-	begun   bool
-	ready   time.Time
+	begun bool
+	ready time.Time
+	// owed: it came as a copy, and nobody has waited for its load yet. Who does finds it cold.
+	owed    bool
 	at      Point
 	history history
 	// results maps prompts to texts.
@@ -85,6 +89,11 @@ func (s *Session) Begin(r Request) Inference {
 	defer s.mu.Unlock()
 
 	stale := s.current.begun && r.Last != Point{} && !s.current.history.contains(r.Last)
+	if stale && s.store.handed {
+		s.store.dropped(DroppedTurns)
+		s.current.remember(r.Last)
+		stale = false
+	}
 	loading := s.current.begun && now.Before(s.current.ready)
 	repeatable := r.Prompt != "" && !r.Fresh
 	begin := Inference{State: jarvisv1.CacheState_CACHE_STATE_WARM, session: s, prompt: r.Prompt, keep: repeatable}
@@ -104,6 +113,10 @@ func (s *Session) Begin(r Request) Inference {
 			return begin
 		}
 	}
+	if loading && s.current.owed {
+		begin.State = jarvisv1.CacheState_CACHE_STATE_COLD
+	}
+	s.current.owed = false
 	begin.Wait = max(0, s.current.ready.Sub(now)) + s.stream.Inference()
 	begin.Text = s.stream.Answer(r.Prompt)
 	return begin
@@ -133,16 +146,37 @@ func (i Inference) Finish() Answered {
 	return Answered{Point: c.at, Previous: previous}
 }
 
+// FinishOwned is Finish for who has to own the session: an answer of a pod that was passed over meanwhile belongs to no conversation.
+//
+// It fails with a *MovedError.
+func (i Inference) FinishOwned() (Answered, error) {
+	store := i.session.store
+	store.mu.Lock()
+	defer store.mu.Unlock()
+	if i.session.title.Owner != "" {
+		return Answered{}, &MovedError{i.session.title}
+	}
+	return i.Finish(), nil
+}
+
 // blank reports whether the session holds nothing. It is called with store.mu held; s.mu comes after it.
 func (s *Session) blank() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.current.begun && s.epoch == 0
+	return !s.current.begun && s.title.Epoch == 0
 }
 
-// Standing is where the conversation stands.
-func (s *Session) Standing() Point {
+// bare is whether there is no conversation, not even one being loaded.
+func (s *Session) bare() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.current.at
+	return !s.current.begun
+}
+
+// describe adds the conversation to what the store knows.
+func (s *Session) describe(k *Kept) {
+	now := s.store.clock.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k.At, k.Begun, k.Loading = s.current.at, s.current.begun, max(0, s.current.ready.Sub(now))
 }

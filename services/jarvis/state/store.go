@@ -25,6 +25,10 @@ const (
 	DroppedLRU Dropped = "lru"
 	// DroppedIdle: nobody asked for it for Options.Idle.
 	DroppedIdle Dropped = "idle"
+	// DroppedPassedOver: another pod owns the session under a higher title, and what was answered here since is not part of it.
+	DroppedPassedOver Dropped = "passed_over"
+	// DroppedTurns: the copy goes on though its caller was further.
+	DroppedTurns Dropped = "turns"
 	// DroppedStale: a caller knew of a conversation that this copy is not part of.
 	DroppedStale Dropped = "stale"
 )
@@ -37,8 +41,13 @@ type Options struct {
 	Idle time.Duration
 	// Results is how many answers a session keeps by prompt, 1 or more; the least recently used one goes.
 	Results int
-	Clock   clockwork.Clock
-	Model   *model.Model
+	// Incarnation is this process's, in the titles that it holds. It may be empty where titles come from one register alone.
+	Incarnation string
+	// Handed: a conversation comes from whoever had it before, so that one whose caller is further on is an earlier part of the same, and
+	// goes on. The turns between are lost, which the reply's turn shows. Otherwise it is taken for another one, and begins anew.
+	Handed bool
+	Clock  clockwork.Clock
+	Model  *model.Model
 	// OnDropped is told of every copy that is dropped. It may be nil, must be quick, and must not call the store.
 	OnDropped func(Dropped)
 }
@@ -50,6 +59,8 @@ type Options struct {
 type Store struct {
 	max, results int
 	idleFor      time.Duration
+	incarnation  string
+	handed       bool
 	clock        clockwork.Clock
 	model        *model.Model
 	onDropped    func(Dropped)
@@ -70,7 +81,7 @@ func New(o Options) (*Store, error) {
 		return nil, errors.New("session store: expected a clock and a model")
 	}
 	return &Store{
-		max: o.Max, results: o.Results, idleFor: o.Idle,
+		max: o.Max, results: o.Results, idleFor: o.Idle, incarnation: o.Incarnation, handed: o.Handed,
 		clock: o.Clock, model: o.Model, onDropped: o.OnDropped,
 		sessions: make(map[session.ID]*Session), idle: list.New(),
 	}, nil
@@ -82,22 +93,24 @@ func (s *Store) Max() int { return s.max }
 // Hold finds the session, or makes one that is not loaded yet, and keeps it from being dropped until release is called,
 // which must happen exactly once. An epoch above 0 is checked and remembered, as by Fence.
 //
-// Errors match ErrFull or ErrStaleEpoch.
+// Errors match ErrFull or ErrStaleEpoch, or are a *GivingError.
 func (s *Store) Hold(id session.ID, epoch uint64) (held *Session, release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expire()
 	held, ok := s.sessions[id]
 	if ok {
+		if held.giving != nil {
+			return nil, nil, &GivingError{Ended: held.giving.ended}
+		}
 		if err := held.fence(epoch); err != nil {
 			return nil, nil, err
 		}
 	} else {
-		if err := s.makeRoom(); err != nil {
+		if held, err = s.add(id); err != nil {
 			return nil, nil, err
 		}
-		held = &Session{id: id, store: s, stream: s.model.Stream(id), epoch: epoch}
-		s.sessions[id] = held
+		held.title.Epoch = epoch
 	}
 	held.holders++
 	s.settle(held)
@@ -129,8 +142,8 @@ func (s *Store) Fence(id session.ID, epoch uint64) error {
 func (s *Store) Supersede(id session.ID, owner string, epoch uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if held, ok := s.sessions[id]; ok && epoch >= held.epoch {
-		held.epoch, held.owner = epoch, owner
+	if held, ok := s.sessions[id]; ok && epoch >= held.title.Epoch {
+		held.title = Title{Epoch: epoch, Owner: owner}
 	}
 }
 
@@ -157,9 +170,11 @@ func (s *Store) Len() int {
 type Kept struct {
 	ID session.ID
 	At Point
-	// Epoch is the highest that was seen, Owner the pod to which it belongs where that is known to be another one.
-	Epoch uint64
-	Owner string
+	// Begun is whether its conversation is here, this pod's or a copy; Loading is how long it takes until it can be served.
+	Begun   bool
+	Loading time.Duration
+	// Title is the highest that was seen. Its Owner is empty where no other pod is known to have it.
+	Title
 }
 
 // Find describes a session, if the store keeps it.
@@ -170,9 +185,9 @@ func (s *Store) Find(id session.ID) (Kept, bool) {
 		s.mu.Unlock()
 		return Kept{}, false
 	}
-	kept := Kept{ID: id, Epoch: held.epoch, Owner: held.owner}
+	kept := Kept{ID: id, Title: held.title}
 	s.mu.Unlock()
-	kept.At = held.Standing()
+	held.describe(&kept)
 	return kept, true
 }
 
@@ -184,11 +199,11 @@ func (s *Store) List() []Kept {
 	kept := make([]Kept, 0, len(s.sessions))
 	for _, held := range s.sessions {
 		all = append(all, held)
-		kept = append(kept, Kept{ID: held.id, Epoch: held.epoch, Owner: held.owner})
+		kept = append(kept, Kept{ID: held.id, Title: held.title})
 	}
 	s.mu.Unlock()
 	for i, held := range all {
-		kept[i].At = held.Standing()
+		held.describe(&kept[i])
 	}
 	slices.SortFunc(kept, func(a, b Kept) int { return cmp.Compare(a.ID, b.ID) })
 	return kept
@@ -199,10 +214,10 @@ func (s *Store) List() []Kept {
 func (s *Session) fence(epoch uint64) error {
 	switch {
 	case epoch == 0:
-	case epoch < s.epoch:
-		return &StaleEpochError{Received: epoch, Known: s.epoch, Owner: s.owner}
-	case epoch > s.epoch:
-		s.epoch, s.owner = epoch, ""
+	case epoch < s.title.Epoch:
+		return &StaleEpochError{Received: epoch, Known: s.title.Epoch, Owner: s.title.Owner}
+	case epoch > s.title.Epoch:
+		s.title = s.store.own(epoch)
 	}
 	return nil
 }
@@ -212,13 +227,16 @@ func (s *Store) release(held *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	held.holders--
+	if held.holders == 0 && held.giving != nil {
+		close(held.giving.settled) // once: nobody holds it anew meanwhile
+	}
 	s.settle(held)
 }
 
 // settle moves the session into or out of the idle list, or forgets one of which there is nothing to know: a call was
 // placed or tried, and no more.
 func (s *Store) settle(held *Session) {
-	switch used := held.pinned || held.holders > 0; {
+	switch used := held.pinned || held.holders > 0 || held.giving != nil; {
 	case used && held.idle != nil:
 		s.idle.Remove(held.idle)
 		held.idle = nil
@@ -239,6 +257,19 @@ func (s *Store) expire() {
 		}
 		s.drop(oldest, DroppedIdle)
 	}
+}
+
+// own is this pod's title under an epoch.
+func (s *Store) own(epoch uint64) Title { return Title{Epoch: epoch, Incarnation: s.incarnation} }
+
+// add makes a session that is not kept yet, in place of the one longest unused if need be. The caller settles it.
+func (s *Store) add(id session.ID) (*Session, error) {
+	if err := s.makeRoom(); err != nil {
+		return nil, err
+	}
+	added := &Session{id: id, store: s, stream: s.model.Stream(id), title: s.own(0)}
+	s.sessions[id] = added
+	return added, nil
 }
 
 func (s *Store) makeRoom() error {

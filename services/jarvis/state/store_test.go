@@ -158,7 +158,7 @@ func TestASupersededSessionNamesItsOwnerUntilItComesBack(t *testing.T) {
 
 	store.Supersede("a", "jarvis-2", 4)
 	kept, _ := store.Find("a")
-	require.Equal(t, state.Kept{ID: "a", Epoch: 5}, kept, "an older owner changes nothing")
+	require.Equal(t, state.Kept{ID: "a", Title: state.Title{Epoch: 5}}, kept, "an older owner changes nothing")
 
 	store.Supersede("a", "jarvis-2", 6)
 	var stale *state.StaleEpochError
@@ -167,7 +167,7 @@ func TestASupersededSessionNamesItsOwnerUntilItComesBack(t *testing.T) {
 
 	require.NoError(t, store.Fence("a", 7))
 	kept, _ = store.Find("a")
-	require.Equal(t, state.Kept{ID: "a", Epoch: 7}, kept)
+	require.Equal(t, state.Kept{ID: "a", Title: state.Title{Epoch: 7}}, kept)
 	store.Supersede("never seen", "jarvis-2", 1)
 	require.False(t, store.Has("never seen"))
 }

@@ -1,0 +1,76 @@
+package state
+
+import "time"
+
+// MaxPoints and the results that a Store keeps bound a Snapshot.
+const MaxPoints = remembered
+
+// Snapshot is a copy of a conversation, on its way to another pod.
+type Snapshot struct {
+	At Point
+	// Recent are the points where a caller may stand, oldest first, MaxPoints at most.
+	Recent []Point
+	// Results are the answers that can be repeated, the least recently used first.
+	Results []Result
+}
+
+// Result is one answer.
+type Result struct{ Prompt, Text string }
+
+// recent are the points in the order in which they were added.
+func (h *history) recent() []Point {
+	n := min(h.added, remembered)
+	points := make([]Point, 0, n)
+	for i := h.added - n; i < h.added; i++ {
+		points = append(points, h.points[i%remembered])
+	}
+	return points
+}
+
+// snapshot copies the conversation as it is now.
+func (s *Session) snapshot() Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	snap := Snapshot{At: s.current.at, Recent: s.current.history.recent()}
+	if s.current.results == nil {
+		return snap
+	}
+	for _, prompt := range s.current.results.Keys() { // oldest first
+		text, _ := s.current.results.Peek(prompt)
+		snap.Results = append(snap.Results, Result{Prompt: prompt, Text: text})
+	}
+	return snap
+}
+
+// restore replaces the conversation. What of the model it needs is loaded from now on, unless that is here or under way; what was
+// computed came with the copy.
+func (s *Session) restore(snap Snapshot, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next := conversation{begun: true, ready: s.current.ready, owed: s.current.owed, at: snap.At, results: s.store.newResults()}
+	if !s.current.begun {
+		next.ready = now.Add(s.stream.Slice())
+		next.owed = true
+	}
+	for _, p := range snap.Recent {
+		next.history.add(p)
+	}
+	for _, r := range snap.Results {
+		next.results.Add(r.Prompt, r.Text)
+	}
+	s.current = next
+}
+
+// behind is whether the conversation stands before a turn.
+func (s *Session) behind(turn uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.current.begun || s.current.at.Turn < turn
+}
+
+// loading is how long it takes until the session's part of the model is here.
+func (s *Session) loading(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(0, s.current.ready.Sub(now))
+}
