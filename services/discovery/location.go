@@ -107,5 +107,8 @@ func (l *Location) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// IsZero is whether it is nowhere.
+func (l Location) IsZero() bool { return l.what == nil }
+
 // String is the URL.
 func (l Location) String() string { return l.text }

@@ -13,6 +13,7 @@ import (
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/discovery"
 	"github.com/smaran-v2/smaran/services/internal/telemetry"
+	"github.com/smaran-v2/smaran/services/peers"
 	"github.com/smaran-v2/smaran/services/registry"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/smaran/internal/core"
@@ -25,6 +26,7 @@ type app struct {
 	api      http.Handler
 	backends *backend.Set
 	service  *core.Service
+	sealer   *token.Sealer
 	redis    *redis.Client // nil without one
 	pods     discovery.Source
 }
@@ -40,14 +42,14 @@ func assemble(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*app, 
 	if err != nil {
 		return nil, err
 	}
-	a := &app{pods: pods}
+	a := &app{pods: pods, sealer: sealer}
 	if cfg.RedisAddr != "" {
 		registry.LogDriver(tel.Log)
 		a.redis = registry.NewClient(cfg.RedisAddr, cfg.RedisTimeout)
 	}
 	a.backends = backend.NewSet(backend.Deps{
 		Endpoints:    pods,
-		Peers:        backend.Peers{URL: cfg.PeersURL},
+		Peers:        peers.Way{URL: cfg.PeersURL},
 		Metrics:      backend.NewMetrics(tel.Registry),
 		Log:          tel.Log,
 		Clock:        clock,
@@ -72,7 +74,8 @@ func assemble(ctx context.Context, cfg Config, tel *telemetry.Telemetry) (*app, 
 func (a *app) build(cfg Config, tel *telemetry.Telemetry, clock clockwork.Clock) (err error) {
 	a.service, err = core.New(core.Options{
 		Backends: a.backends, Backend: cfg.Backend, AllowOverride: cfg.AllowBackendOverride, Endpoints: a.pods,
-		Peers:          backend.Peers{URL: cfg.PeersURL},
+		Peers:          peers.Way{URL: cfg.PeersURL},
+		Sealer:         a.sealer,
 		RequestTimeout: cfg.RequestTimeout,
 		Tracer:         tel.Tracer, Propagator: tel.Propagator, Metrics: tel.Registry, Clock: clock, Log: tel.Log,
 	})
@@ -103,7 +106,7 @@ func newSealer(cfg Config, clock clockwork.Clock, log *slog.Logger) (*token.Seal
 	}
 	if len(keys) == 0 {
 		keys = []token.Key{token.RandomKey("random")}
-		if cfg.Backend == backend.StatefulHeader || cfg.Backend == backend.StatefulCookie {
+		if cfg.Backend == backend.StatefulHeader || cfg.Backend == backend.StatefulCookie || cfg.Backend == backend.Handoff {
 			log.Warn("no SMARAN_TOKEN_KEYS: tokens end with this process and other replicas do not open them")
 		}
 	}

@@ -3,7 +3,6 @@ package smaran
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -83,9 +82,9 @@ func (c *Config) Validate() error {
 			wrong = append(wrong, fmt.Sprintf(format, args...))
 		}
 	}
-	want(isBase(c.PublicURL), "PUBLIC_URL is %q, expected scheme and authority, such as http://127.0.0.1:8080", c.PublicURL)
-	want(isBase(c.MeshURL), "MESH_URL is %q, expected scheme and authority, such as http://127.0.0.1:15001", c.MeshURL)
-	want(isBase(c.PeersURL), "PEERS_URL is %q, expected scheme and authority, such as http://jarvis-peers", c.PeersURL)
+	want(config.IsBase(c.PublicURL), "PUBLIC_URL is %q, expected scheme and authority, such as http://127.0.0.1:8080", c.PublicURL)
+	want(config.IsBase(c.MeshURL), "MESH_URL is %q, expected scheme and authority, such as http://127.0.0.1:15001", c.MeshURL)
+	want(config.IsBase(c.PeersURL), "PEERS_URL is %q, expected scheme and authority, such as http://jarvis-peers", c.PeersURL)
 	want(slices.Contains(mesh.Policies(), c.MeshPolicy), "MESH_POLICY is %q, expected one of %v", c.MeshPolicy, mesh.Policies())
 	want(c.RingSize > 0, "RING_SIZE is 0, expected 1 or more")
 	want(c.RedisTTL >= time.Second, "REDIS_TTL is %v, expected 1s or more", c.RedisTTL)
@@ -102,12 +101,6 @@ func (c *Config) Validate() error {
 		return errors.New(strings.Join(wrong, "; "))
 	}
 	return nil
-}
-
-// isBase is whether s is scheme and authority alone, or empty.
-func isBase(s string) bool {
-	u, err := url.Parse(s)
-	return s == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && *u == url.URL{Scheme: u.Scheme, Host: u.Host}
 }
 
 // noOrigins is the value of CORSOrigins for none.

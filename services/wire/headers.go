@@ -9,6 +9,9 @@ const (
 	HeaderIncarnation = "X-Jarvis-Incarnation"
 	// HeaderEpoch counts a session's owners. In a request it fences: a pod that knows a higher one refuses.
 	HeaderEpoch = "X-Jarvis-Epoch"
+	// HeaderForwarded names the pod that passed a request on to the session's owner. Such a request is passed on no further. In a reply
+	// it says that this happened.
+	HeaderForwarded = "X-Jarvis-Forwarded"
 	// HeaderTurn counts the session's answers.
 	HeaderTurn = "X-Jarvis-Turn"
 	// HeaderChecksum covers the conversation up to that turn, 16 hex digits.
@@ -33,6 +36,8 @@ const (
 	HeaderBackend = "X-Smaran-Backend"
 	// HeaderLostPod, in POST /v1/calls, names the pod whose loss made the caller redial.
 	HeaderLostPod = "X-Smaran-Lost-Pod"
+	// HeaderMigrate, in POST /v1/calls, is the token of the event migrate: the call is the second one of a session that moves.
+	HeaderMigrate = "X-Smaran-Migrate"
 	// HeaderDegraded is "true" on a reply whose backend could not keep its promise.
 	HeaderDegraded = "X-Smaran-Degraded"
 	// HeaderAcceptPatch is required of a WHIP resource by RFC 9725 section 4.3.
@@ -62,6 +67,7 @@ const (
 	EventEnded     = "ended"
 	EventHeartbeat = "heartbeat"
 	EventDraining  = "draining"
+	EventMigrate   = "migrate"
 )
 
 // TranscriptChannel is the label of the data channel on which the agent sends what it said.

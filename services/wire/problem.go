@@ -16,6 +16,8 @@ type Code string
 const (
 	// CodeOwnerMoved (409): the call is at another pod, or the epoch was stale. Retryable at the owner.
 	CodeOwnerMoved Code = "owner_moved"
+	// CodeSessionOwned (409): the pod that a session was sent to owns it already, or is giving it away.
+	CodeSessionOwned Code = "session_owned"
 	// CodePodFull (429): the pod's bound on calls or sessions is reached. Retry-After says when to try again.
 	CodePodFull Code = "pod_full"
 	// CodeDraining (503): the pod is going away and takes no new session.
@@ -32,6 +34,8 @@ const (
 	CodeETagMismatch        Code = "etag_mismatch"
 	CodeNotFound            Code = "not_found"
 	CodeMethodNotAllowed    Code = "method_not_allowed"
+	// CodeTokenRefused (400): a token that smaran did not make, or not for this session, or one that has expired.
+	CodeTokenRefused Code = "token_refused"
 	// CodeBackendUnknown (400): no backend has that name.
 	CodeBackendUnknown Code = "backend_unknown"
 	// CodeBackendUnavailable (400): this smaran is not configured for that backend.

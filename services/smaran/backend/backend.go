@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/smaran-v2/smaran/services/endpoints"
+	"github.com/smaran-v2/smaran/services/peers"
 	"github.com/smaran-v2/smaran/services/session"
 )
 
@@ -64,6 +66,18 @@ type Target struct {
 // Addressed reports whether the target is a pod rather than the mesh.
 func (t Target) Addressed() bool { return t.Address != "" }
 
+// Addressed is the target that a pod is by itself. The way there may lead through a mesh, which takes the request to another pod
+// where it can't reach that one: look at who answered (Astray).
+func Addressed(way peers.Way, pod, address string) Target {
+	at := way.To(address)
+	return Target{BaseURL: at.BaseURL, Header: at.Header, Pod: pod, Address: address}
+}
+
+// directly is the part of a backend that addresses pods.
+type directly struct{ way peers.Way }
+
+func (d directly) to(e endpoints.Endpoint) Target { return Addressed(d.way, e.Pod, e.Address) }
+
 // Result classifies an outcome.
 type Result int
 
@@ -90,9 +104,10 @@ type Outcome struct {
 	// Pod is the name of the pod that answered, "" if none did. Served is whether it did what it was asked.
 	Pod    string
 	Served bool
-	// Owner and Epoch are what the pod knows of the session: the owner's name if NotHeld and it knows it, and the epoch.
-	Owner string
-	Epoch uint64
+	// Owner, OwnerAddress and Epoch are what the pod knows of the session: the owner's name and ip:port if NotHeld and it knows them, and
+	// the epoch.
+	Owner, OwnerAddress string
+	Epoch               uint64
 	// Header is the reply's, also an error's; it may be nil.
 	Header http.Header
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/mesh"
+	"github.com/smaran-v2/smaran/services/peers"
 	"github.com/smaran-v2/smaran/services/smaran/token"
 )
 
@@ -25,10 +26,11 @@ var (
 // Deps is what backends are made of. What is marked so may be missing; the backends that need it are then unconfigured.
 type Deps struct {
 	Endpoints Endpoints
-	Peers     Peers
-	Metrics   *Metrics
-	Log       *slog.Logger
-	Clock     clockwork.Clock
+	// Peers is the way to one pod.
+	Peers   peers.Way
+	Metrics *Metrics
+	Log     *slog.Logger
+	Clock   clockwork.Clock
 	// Seed makes draws reproducible.
 	Seed uint64
 
@@ -75,7 +77,7 @@ func New(name Name, d Deps) (Backend, error) {
 		return newRedis(d)
 	case AppHash:
 		return newAppHash(d)
-	case IstioHash:
+	case IstioHash, Handoff: // routing is the same: what differs is that pods hand their sessions over
 		return newIstioHash(d)
 	case StatefulHeader:
 		return newStatefulHeader(d)

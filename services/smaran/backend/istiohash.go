@@ -12,9 +12,9 @@ import (
 // in such a way that the mesh agrees afterwards: if the mesh already names another pod (the endpoints changed, which is
 // why the call was lost), to that one; else to the pod that the mesh will name once the lost one is out.
 type istioHash struct {
-	mesh  string
-	pods  podSource
-	peers Peers
+	mesh string
+	pods podSource
+	directly
 }
 
 func newIstioHash(d Deps) (Backend, error) {
@@ -28,7 +28,7 @@ func newIstioHash(d Deps) (Backend, error) {
 	if _, err := build(nil); err != nil {
 		return nil, err
 	}
-	return &istioHash{mesh: d.MeshURL, pods: podSource{endpoints: d.Endpoints, build: build}, peers: d.Peers}, nil
+	return &istioHash{mesh: d.MeshURL, pods: podSource{endpoints: d.Endpoints, build: build}, directly: directly{d.Peers}}, nil
 }
 
 func (b *istioHash) Route(ctx context.Context, r Request) (Target, error) {
@@ -44,14 +44,14 @@ func (b *istioHash) Route(ctx context.Context, r Request) (Target, error) {
 	}
 	hash := affinity.HashValue(string(r.Session))
 	if named := pods.rotation[pods.picker.Pick(hash, 0)]; named.Pod != r.LostPod {
-		return b.peers.to(named), nil
+		return b.to(named), nil
 	}
 	others := pods.others(r.LostPod)
 	picker, err := b.pods.build(hosts(others))
 	if err != nil {
 		return Target{}, err
 	}
-	return b.peers.to(others[picker.Pick(hash, 0)]), nil
+	return b.to(others[picker.Pick(hash, 0)]), nil
 }
 
 func (*istioHash) Learn(context.Context, Request, Target, Outcome) Lesson { return Lesson{} }

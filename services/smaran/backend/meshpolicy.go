@@ -11,7 +11,7 @@ import (
 // meshPolicies are the mesh's policies with which the backend works, the usual one first; nil if it does not leave the choice to the mesh.
 func (n Name) meshPolicies() []mesh.Policy {
 	switch n {
-	case IstioHash:
+	case IstioHash, Handoff:
 		return []mesh.Policy{mesh.Ring, mesh.Maglev}
 	case StatefulHeader:
 		return []mesh.Policy{mesh.StatefulByHeader}

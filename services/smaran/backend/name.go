@@ -17,11 +17,12 @@ const (
 	IstioHash      Name = "istio-hash"
 	StatefulHeader Name = "stateful-header"
 	StatefulCookie Name = "stateful-cookie"
+	Handoff        Name = "handoff"
 )
 
 // Names lists every backend in the order of the story.
 func Names() []Name {
-	return []Name{RoundRobin, RedisPlain, Redis, AppHash, IstioHash, StatefulHeader, StatefulCookie}
+	return []Name{RoundRobin, RedisPlain, Redis, AppHash, IstioHash, StatefulHeader, StatefulCookie, Handoff}
 }
 
 // ParseName returns the backend called s, or ErrUnknown.

@@ -47,8 +47,8 @@ const (
 // for the same pod once Redis is back. For as long as a lease lives after the last failure the register is not believed over the
 // cache, because the pods may not have written down yet what a restarted Redis forgot.
 type redisLeases struct {
-	pods     podSource
-	peers    Peers
+	pods podSource
+	directly
 	registry *registry.Registry
 	sweeper  *registry.Sweeper
 	chooser  *registry.Chooser
@@ -89,7 +89,7 @@ func newRedis(d Deps) (Backend, error) {
 	register := registry.New(d.Redis, d.RedisTTL)
 	b := &redisLeases{
 		pods:     podSource{endpoints: d.Endpoints, build: rendezvous},
-		peers:    d.Peers,
+		directly: directly{d.Peers},
 		registry: register,
 		sweeper:  registry.NewSweeper(register, d.Clock, d.Log),
 		chooser:  registry.NewChooser(d.rand()),
@@ -138,7 +138,7 @@ func (b *redisLeases) Route(ctx context.Context, r Request) (Target, error) {
 		if err != nil {
 			return Target{}, err
 		}
-		return b.peers.to(pods.rotation[b.rand.intN(len(pods.rotation))]), nil
+		return b.to(pods.rotation[b.rand.intN(len(pods.rotation))]), nil
 	}
 	known, _ := b.cache.Get(r.Session)
 	if source := b.trusted(pods, r, known); source != "" {
@@ -190,7 +190,7 @@ func (b *redisLeases) decide(p placement, source string) Target {
 		source = sourceFallback
 	}
 	b.metrics.decided(source)
-	t := b.peers.To(p.owner.Pod, p.owner.Address)
+	t := Addressed(b.way, p.owner.Pod, p.owner.Address)
 	t.Degraded = p.provisional
 	if p.owner.Epoch > 0 {
 		t.Epoch = p.owner.Epoch

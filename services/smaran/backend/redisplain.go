@@ -13,8 +13,8 @@ import (
 // waits for Redis; two first requests may each draw a pod, and the later write wins; when Redis is down every request goes
 // to a random pod.
 type redisPlain struct {
-	pods     podSource
-	peers    Peers
+	pods podSource
+	directly
 	register *registry.Plain
 	timeout  time.Duration
 	rand     *lockedRand
@@ -26,7 +26,7 @@ func newRedisPlain(d Deps) (Backend, error) {
 	}
 	return &redisPlain{
 		pods:     podSource{endpoints: d.Endpoints},
-		peers:    d.Peers,
+		directly: directly{d.Peers},
 		register: registry.NewPlain(d.Redis, d.RedisTTL),
 		timeout:  d.RedisTimeout,
 		rand:     d.random(),
@@ -42,7 +42,7 @@ func (b *redisPlain) Route(ctx context.Context, r Request) (Target, error) {
 		return Target{}, err
 	}
 	if r.Session == "" {
-		return b.peers.to(b.draw(pods, r)), nil
+		return b.to(b.draw(pods, r)), nil
 	}
 	bounded, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
@@ -50,7 +50,7 @@ func (b *redisPlain) Route(ctx context.Context, r Request) (Target, error) {
 	if err == nil && name != r.LostPod {
 		// A pod that drains still has its sessions; one that left the endpoints can't be addressed.
 		if e, there := pods.set.Lookup(name); there {
-			return b.peers.to(e), nil
+			return b.to(e), nil
 		}
 	}
 	drawn := b.draw(pods, r)
@@ -60,7 +60,7 @@ func (b *redisPlain) Route(ctx context.Context, r Request) (Target, error) {
 	if ctx.Err() != nil {
 		return Target{}, ctx.Err()
 	}
-	target := b.peers.to(drawn)
+	target := b.to(drawn)
 	target.Degraded = err != nil
 	return target, nil
 }

@@ -77,6 +77,7 @@ func kinds() []kind {
 		{label: "app-hash", name: backend.AppHash, sticky: true, agrees: true},
 		{label: "istio-hash:ring", name: backend.IstioHash, mesh: mesh.Ring, sticky: true, agrees: true},
 		{label: "istio-hash:maglev", name: backend.IstioHash, mesh: mesh.Maglev, sticky: true, agrees: true},
+		{label: "handoff", name: backend.Handoff, mesh: mesh.Ring, sticky: true, agrees: true},
 		{label: "stateful-header", name: backend.StatefulHeader, mesh: mesh.StatefulByHeader, sticky: true, follows: true},
 		{label: "stateful-cookie", name: backend.StatefulCookie, mesh: mesh.StatefulByCookie, sticky: true, follows: true},
 	}
@@ -124,7 +125,7 @@ func newRig(t testing.TB, k kind, n int, edit ...func(*backend.Deps)) *rig {
 func (r *rig) serve(t testing.TB, name backend.Name) {
 	t.Helper()
 	service, err := core.New(core.Options{
-		Backends: backend.NewSet(r.deps), Backend: name, Endpoints: r.Fleet, Peers: r.deps.Peers, RequestTimeout: 30 * time.Second,
+		Backends: backend.NewSet(r.deps), Backend: name, Endpoints: r.Fleet, Peers: r.deps.Peers, Sealer: r.deps.Sealer, RequestTimeout: 30 * time.Second,
 		Tracer: noop.NewTracerProvider(), Propagator: propagation.TraceContext{}, Metrics: r.metrics,
 		Clock: clockwork.NewRealClock(), Log: r.deps.Log,
 	})

@@ -7,13 +7,13 @@ import (
 
 // roundRobin gives each request to the next pod, whatever its session: the negative control.
 type roundRobin struct {
-	pods  podSource
-	peers Peers
-	next  atomic.Uint64
+	pods podSource
+	directly
+	next atomic.Uint64
 }
 
 func newRoundRobin(d Deps) (Backend, error) {
-	return &roundRobin{pods: podSource{endpoints: d.Endpoints}, peers: d.Peers}, nil
+	return &roundRobin{pods: podSource{endpoints: d.Endpoints}, directly: directly{d.Peers}}, nil
 }
 
 func (b *roundRobin) Route(ctx context.Context, r Request) (Target, error) {
@@ -25,7 +25,7 @@ func (b *roundRobin) Route(ctx context.Context, r Request) (Target, error) {
 		return Target{}, err
 	}
 	list := pods.others(r.LostPod)
-	return b.peers.to(list[(b.next.Add(1)-1)%uint64(len(list))]), nil
+	return b.to(list[(b.next.Add(1)-1)%uint64(len(list))]), nil
 }
 
 func (*roundRobin) Learn(context.Context, Request, Target, Outcome) Lesson { return Lesson{} }

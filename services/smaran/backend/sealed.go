@@ -29,9 +29,9 @@ type carrier interface {
 // A token that does not open is ignored and counted, and the mesh chooses as on a first request. A redial is addressed to
 // a pod drawn at random, as the mesh would draw for a new session, and gets a token for it.
 type stateful struct {
-	mesh    string
-	pods    podSource
-	peers   Peers
+	mesh string
+	pods podSource
+	directly
 	sealer  *token.Sealer
 	carrier carrier
 	metrics *Metrics
@@ -46,7 +46,7 @@ func newStateful(d Deps, c carrier) (Backend, error) {
 		return nil, errNoKeys
 	}
 	return &stateful{
-		mesh: d.MeshURL, pods: podSource{endpoints: d.Endpoints}, peers: d.Peers,
+		mesh: d.MeshURL, pods: podSource{endpoints: d.Endpoints}, directly: directly{d.Peers},
 		sealer: d.Sealer, carrier: c, metrics: d.Metrics, rand: d.random(),
 	}, nil
 }
@@ -61,7 +61,7 @@ func (b *stateful) Route(ctx context.Context, r Request) (Target, error) {
 			return Target{}, err
 		}
 		others := pods.others(r.LostPod)
-		return b.peers.to(others[b.rand.intN(len(others))]), nil
+		return b.to(others[b.rand.intN(len(others))]), nil
 	}
 	target := Target{BaseURL: b.mesh}
 	opened, err := b.open(r)

@@ -99,7 +99,7 @@ func classify(refused *connect.Error) (backend.Outcome, *Error) {
 	if moved := callNotHeld(refused); moved != nil {
 		e := failed(wire.CodeOwnerMoved, nil, "%s", withoutCode(message))
 		e.Owner, e.Epoch = moved.GetOwner(), moved.GetEpoch()
-		return backend.Outcome{Result: backend.NotHeld, Owner: e.Owner, Epoch: e.Epoch}, e
+		return backend.Outcome{Result: backend.NotHeld, Owner: e.Owner, OwnerAddress: moved.GetAddress(), Epoch: e.Epoch}, e
 	}
 	switch refused.Code() {
 	case connect.CodeCanceled:

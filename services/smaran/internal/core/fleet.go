@@ -31,7 +31,7 @@ func (s *Service) Fleet(ctx context.Context, m *smaranv1.GetFleetRequest) (*smar
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 			defer cancel()
-			target := s.options.Peers.To(e.Pod, e.Address)
+			target := s.options.Peers.To(e.Address)
 			req := connect.NewRequest(&jarvisv1.StatusRequest{IncludeSessions: m.GetIncludeSessions()})
 			maps.Copy(req.Header(), target.Header)
 			res, err := s.upstreams.client(target.BaseURL).Status(ctx, req)

@@ -18,6 +18,9 @@ func servedHeaders(h http.Header, served *jarvisv1.Served) {
 	h.Set(wire.HeaderIncarnation, served.GetIncarnation())
 	h.Set(wire.HeaderEpoch, strconv.FormatUint(served.GetEpoch(), 10))
 	h.Set(wire.HeaderTurn, strconv.FormatUint(served.GetTurn(), 10))
+	if through := served.GetThrough(); through != "" {
+		h.Set(wire.HeaderForwarded, through)
+	}
 	if c := served.GetChecksum(); c != "" {
 		h.Set(wire.HeaderChecksum, c)
 	}

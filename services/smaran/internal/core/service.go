@@ -19,8 +19,10 @@ import (
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
 	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
+	"github.com/smaran-v2/smaran/services/peers"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
+	"github.com/smaran-v2/smaran/services/smaran/token"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -32,7 +34,9 @@ type Options struct {
 	AllowOverride bool
 	Endpoints     backend.Endpoints
 	// Peers is the way to one pod; its zero value is the pod's address.
-	Peers backend.Peers
+	Peers peers.Way
+	// Sealer seals where a session that moves is going, for the client to bring back.
+	Sealer *token.Sealer
 	// RequestTimeout bounds an operation, both tries together. Event streams have no bound.
 	RequestTimeout time.Duration
 
@@ -86,7 +90,7 @@ type Reply struct {
 // Infer asks the session's pod for an answer. Every error of Service's methods is an *Error, or a *session.Error.
 func (s *Service) Infer(ctx context.Context, in Incoming, m *smaranv1.InferRequest) (*smaranv1.InferResponse, Reply, error) {
 	res, routing, reply, err := exchange(ctx, s, in, &jarvisv1.InferRequest{
-		Prompt: m.GetPrompt(), LastTurn: m.GetLastTurn(), LastChecksum: m.GetLastChecksum(),
+		Prompt: m.GetPrompt(), LastTurn: m.GetLastTurn(), LastChecksum: m.GetLastChecksum(), LastEpoch: m.GetLastEpoch(),
 	}, jarvisv1connect.JarvisServiceClient.Infer)
 	if err != nil {
 		return nil, reply, err
@@ -102,8 +106,13 @@ func (s *Service) PlaceCall(ctx context.Context, in Incoming, m *smaranv1.PlaceC
 	if err != nil {
 		return nil, Reply{}, err
 	}
+	if m.GetMigrateToken() != "" {
+		return s.placeSecond(ctx, id, in, m)
+	}
 	in.lostPod = m.GetLostPod()
-	res, routing, reply, err := exchange(ctx, s, in, &jarvisv1.OfferRequest{Sdp: m.GetSdp()}, jarvisv1connect.JarvisServiceClient.Offer)
+	res, routing, reply, err := exchange(ctx, s, in, &jarvisv1.OfferRequest{
+		Sdp: m.GetSdp(), LastEpoch: m.GetLastEpoch(), LostPod: m.GetLostPod(),
+	}, jarvisv1connect.JarvisServiceClient.Offer)
 	if err != nil {
 		return nil, reply, err
 	}
@@ -210,7 +219,13 @@ func exchange[Req, Res any, A answer[Res]](ctx context.Context, s *Service, in I
 		ctx, cancel = context.WithTimeout(ctx, s.options.RequestTimeout)
 		defer cancel()
 	}
-	trip := s.newTrip(ctx, name, b, in)
+	return carry[Req, Res, A](ctx, s.newTrip(ctx, name, b, in), message, send)
+}
+
+// carry is exchange over a trip of one's own.
+func carry[Req, Res any, A answer[Res]](ctx context.Context, trip *trip, message *Req,
+	send func(jarvisv1connect.JarvisServiceClient, context.Context, *connect.Request[Req]) (*connect.Response[Res], error),
+) (A, *smaranv1.Routing, Reply, error) {
 	for {
 		target, err := trip.route(ctx)
 		if err != nil {
@@ -218,7 +233,7 @@ func exchange[Req, Res any, A answer[Res]](ctx context.Context, s *Service, in I
 		}
 		req := connect.NewRequest(message)
 		maps.Copy(req.Header(), target.Header)
-		res, err := send(s.upstreams.client(target.BaseURL), ctx, req)
+		res, err := send(trip.service.upstreams.client(target.BaseURL), ctx, req)
 		if err != nil {
 			if again, err := trip.failed(ctx, err); !again {
 				return nil, nil, trip.reply(nil), err

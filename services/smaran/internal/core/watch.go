@@ -67,12 +67,12 @@ const minStream = time.Second
 
 // placed watches at the recorded place. done is false if the call is not there any more, so that the backend may know better.
 func (w *watch) placed(ctx context.Context) (done bool, err error) {
-	peers := w.service.options.Peers
-	broke, err := w.pass(ctx, peers.To(w.place.pod, w.place.address), false)
+	way := w.service.options.Peers
+	broke, err := w.pass(ctx, backend.Addressed(way, w.place.pod, w.place.address), false)
 	switch {
 	case err != nil || w.ended || ctx.Err() != nil:
 		return true, err
-	case w.opened && peers.Direct():
+	case w.opened && way.Direct():
 		return true, w.lost()
 	case w.opened:
 		return true, w.resume(ctx)
@@ -80,11 +80,32 @@ func (w *watch) placed(ctx context.Context) (done bool, err error) {
 	switch outcome, _ := judge(broke, w.place.pod); outcome.Result {
 	case backend.NotHeld:
 		w.service.calls.ended(w.id, w.place.incarnation)
-		return false, nil
+		return w.named(ctx, outcome)
 	case backend.Astray:
 		w.service.metrics.misaddressed(w.trip.name)
 	}
 	return true, w.lost()
+}
+
+// named watches at the pod that another one named, if it named one that there is.
+func (w *watch) named(ctx context.Context, o backend.Outcome) (done bool, err error) {
+	address := o.OwnerAddress
+	if e, there := w.service.options.Endpoints.Current().Lookup(o.Owner); there {
+		address = e.Address
+	}
+	if o.Owner == "" || address == "" {
+		return false, nil
+	}
+	_, err = w.pass(ctx, backend.Addressed(w.service.options.Peers, o.Owner, address), false)
+	switch {
+	case err != nil || w.ended || ctx.Err() != nil:
+		return true, err
+	case w.opened && w.service.options.Peers.Direct():
+		return true, w.lost()
+	case w.opened:
+		return true, w.resume(ctx)
+	}
+	return false, nil
 }
 
 // routed watches where the backend says.
@@ -103,6 +124,11 @@ func (w *watch) routed(ctx context.Context) error {
 		case w.opened:
 			return w.resume(ctx)
 		}
+		if outcome, _ := judge(broke, target.Pod); outcome.Result == backend.NotHeld {
+			if done, err := w.named(ctx, outcome); done {
+				return err
+			}
+		}
 		if again, err := w.trip.failed(ctx, broke); !again {
 			return err
 		}
@@ -111,14 +137,14 @@ func (w *watch) routed(ctx context.Context) error {
 
 // resume asks the pod itself after the mesh broke off, and again if that way leads through the mesh too and was cut as well.
 func (w *watch) resume(ctx context.Context) error {
-	peers, clock := w.service.options.Peers, w.service.options.Clock
+	way, clock := w.service.options.Peers, w.service.options.Clock
 	for {
 		began := clock.Now()
-		_, err := w.pass(ctx, peers.To(w.place.pod, w.place.address), false)
+		_, err := w.pass(ctx, backend.Addressed(way, w.place.pod, w.place.address), false)
 		if err != nil || w.ended || ctx.Err() != nil {
 			return err
 		}
-		if peers.Direct() || !w.held || clock.Since(began) < minStream {
+		if way.Direct() || !w.held || clock.Since(began) < minStream {
 			return w.lost()
 		}
 	}
@@ -147,7 +173,7 @@ func (w *watch) pass(ctx context.Context, target backend.Target, chosen bool) (b
 		if err := w.open(nil); err != nil {
 			return nil, err
 		}
-		if err := w.events.Send(event); err != nil {
+		if err := w.events.Send(w.service.sealed(w.id, event)); err != nil {
 			return nil, err
 		}
 		if event.GetEnded() != nil {

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/go-chi/chi/v5"
 
@@ -20,8 +21,13 @@ func (h *handler) placeCall(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, err)
 		return
 	}
-	res, reply, err := h.options.Service.PlaceCall(r.Context(), core.Incoming{Header: r.Header},
-		&smaranv1.PlaceCallRequest{Sdp: offer, LostPod: r.Header.Get(wire.HeaderLostPod)})
+	epoch, err := readEpoch(r.Header)
+	if err != nil {
+		writeProblem(w, err)
+		return
+	}
+	res, reply, err := h.options.Service.PlaceCall(r.Context(), core.Incoming{Header: r.Header}, &smaranv1.PlaceCallRequest{
+		Sdp: offer, LostPod: r.Header.Get(wire.HeaderLostPod), MigrateToken: r.Header.Get(wire.HeaderMigrate), LastEpoch: epoch})
 	addHeaders(w.Header(), reply.Header)
 	if err != nil {
 		writeProblem(w, err)
@@ -38,6 +44,19 @@ func (h *handler) placeCall(w http.ResponseWriter, r *http.Request) {
 	header.Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusCreated)
 	_, _ = w.Write([]byte(res.GetSdp())) // a client that is gone can't be told
+}
+
+// readEpoch is the highest epoch that the client saw; 0 where it says none.
+func readEpoch(h http.Header) (uint64, error) {
+	text := h.Get(wire.HeaderEpoch)
+	if text == "" {
+		return 0, nil
+	}
+	epoch, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, bad(wire.CodeBadRequest, wire.HeaderEpoch+" is no number", strconv.Quote(text), "a whole number, 0 or more", wire.HeaderEpoch+": 3")
+	}
+	return epoch, nil
 }
 
 // trickleCall is WHIP's PATCH (section 4.3.2). If-Match is the pod's to judge; without it nothing is checked.

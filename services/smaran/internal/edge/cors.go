@@ -25,7 +25,7 @@ func crossOrigin(origins []string) func(http.Handler) http.Handler {
 		AllowedMethods: []string{http.MethodDelete, http.MethodGet, http.MethodPatch, http.MethodPost},
 		AllowedHeaders: []string{
 			"Content-Type", "If-Match", "Last-Event-ID", "Traceparent", "Tracestate", "Connect-Protocol-Version", "Connect-Timeout-Ms",
-			session.Header, wire.HeaderBackend, wire.HeaderLostPod, wire.HeaderStateful,
+			session.Header, wire.HeaderBackend, wire.HeaderLostPod, wire.HeaderMigrate, wire.HeaderEpoch, wire.HeaderStateful,
 		},
 		ExposedHeaders: []string{
 			"Location", "ETag", wire.HeaderAcceptPatch, wire.HeaderRetryAfter,

@@ -98,6 +98,8 @@ func eventName(event *jarvisv1.WatchResponse) string {
 		return wire.EventHeartbeat
 	case *jarvisv1.WatchResponse_Draining:
 		return wire.EventDraining
+	case *jarvisv1.WatchResponse_Migrate:
+		return wire.EventMigrate
 	case *jarvisv1.WatchResponse_PodLost:
 		return wire.EventPodLost
 	}

@@ -12,7 +12,7 @@ import (
 
 const exampleQuestion = `{"prompt":"hello"}`
 
-// inference is GET and POST /inference. The question is the query's prompt, last_turn and last_checksum, or a JSON InferRequest as
+// inference is GET and POST /inference. The question is the query's prompt, last_turn, last_checksum and last_epoch, or a JSON InferRequest as
 // the body; the answer is a JSON InferResponse, whose served is repeated in headers.
 func (h *handler) inference(w http.ResponseWriter, r *http.Request) {
 	question, err := h.question(w, r)
@@ -39,7 +39,7 @@ func (h *handler) question(w http.ResponseWriter, r *http.Request) (*smaranv1.In
 	if empty {
 		return fromQuery(query)
 	}
-	for _, name := range []string{"prompt", "last_turn", "last_checksum"} {
+	for _, name := range []string{"prompt", "last_turn", "last_checksum", "last_epoch"} {
 		if query.Has(name) {
 			return nil, bad(wire.CodeBadRequest, name+" in the query and a body", "both", "one of them", exampleQuestion)
 		}
@@ -49,12 +49,15 @@ func (h *handler) question(w http.ResponseWriter, r *http.Request) (*smaranv1.In
 
 func fromQuery(query url.Values) (*smaranv1.InferRequest, error) {
 	question := &smaranv1.InferRequest{Prompt: query.Get("prompt"), LastChecksum: query.Get("last_checksum")}
-	if text := query.Get("last_turn"); text != "" {
-		turn, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			return nil, bad(wire.CodeBadRequest, "last_turn is no number", strconv.Quote(text), "a whole number, 0 or more", "last_turn=3")
+	for name, number := range map[string]*uint64{"last_turn": &question.LastTurn, "last_epoch": &question.LastEpoch} {
+		text := query.Get(name)
+		if text == "" {
+			continue
 		}
-		question.LastTurn = turn
+		var err error
+		if *number, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return nil, bad(wire.CodeBadRequest, name+" is no number", strconv.Quote(text), "a whole number, 0 or more", name+"=3")
+		}
 	}
 	return question, nil
 }

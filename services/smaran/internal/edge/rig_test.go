@@ -19,6 +19,7 @@ import (
 
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
 	"github.com/smaran-v2/smaran/services/mesh"
+	"github.com/smaran-v2/smaran/services/peers"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/smaran/internal/core"
@@ -40,7 +41,7 @@ type settings struct {
 	timeout  time.Duration
 	tracer   trace.TracerProvider
 	policy   mesh.Policy
-	peers    backend.Peers
+	peers    peers.Way
 	clock    clockwork.Clock
 }
 
@@ -78,7 +79,7 @@ func start(t testing.TB, fleet *podtest.Fleet, edit ...func(*settings)) *server 
 		MeshURL: fleet.Mesh(t, set.policy), MeshPolicy: set.policy, Sealer: sealer,
 	}
 	service, err := core.New(core.Options{
-		Backends: backend.NewSet(deps), Backend: set.backend, AllowOverride: set.override, Endpoints: fleet, Peers: set.peers, RequestTimeout: set.timeout,
+		Backends: backend.NewSet(deps), Backend: set.backend, AllowOverride: set.override, Endpoints: fleet, Peers: set.peers, Sealer: sealer, RequestTimeout: set.timeout,
 		Tracer: set.tracer, Propagator: propagation.TraceContext{}, Metrics: s.metrics, Clock: clock, Log: log,
 	})
 	require.NoError(t, err)

@@ -22,7 +22,7 @@ type status struct {
 // statusOf is the one place where codes get statuses.
 func statusOf(code wire.Code) status {
 	switch code {
-	case wire.CodeBadRequest, wire.CodeBackendUnknown, wire.CodeBackendUnavailable:
+	case wire.CodeBadRequest, wire.CodeTokenRefused, wire.CodeBackendUnknown, wire.CodeBackendUnavailable:
 		return status{http.StatusBadRequest, connect.CodeInvalidArgument}
 	case wire.CodeOverrideForbidden:
 		return status{http.StatusForbidden, connect.CodePermissionDenied}

@@ -8,14 +8,18 @@ import (
 	"connectrpc.com/connect"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // ETag is every call's.
 const ETag = `"ice-1"`
 
-// handler is a pod's jarvis.v1.
-type handler struct{ pod *Pod }
+// handler is a pod's jarvis.v1, but for what pods say to one another.
+type handler struct {
+	jarvisv1connect.UnimplementedJarvisServiceHandler
+	pod *Pod
+}
 
 func (h handler) Infer(ctx context.Context, req *connect.Request[jarvisv1.InferRequest]) (*connect.Response[jarvisv1.InferResponse], error) {
 	state := jarvisv1.CacheState_CACHE_STATE_WARM

@@ -53,7 +53,7 @@ func Start(t testing.TB, name string) *Pod {
 		Name: name, Address: l.Addr().String(), Incarnation: uuid.NewString(), sessions: map[session.ID]*conversation{},
 	}
 	mux := http.NewServeMux()
-	mux.Handle(jarvisv1connect.NewJarvisServiceHandler(handler{p}, connect.WithInterceptors(session.Interceptor(session.Lenient))))
+	mux.Handle(jarvisv1connect.NewJarvisServiceHandler(handler{pod: p}, connect.WithInterceptors(session.Interceptor(session.Lenient))))
 	p.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.headers = append(p.headers, r.Header.Clone())
