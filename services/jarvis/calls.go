@@ -13,8 +13,13 @@ import (
 // how it fails.
 type Calls interface {
 	Offer(ctx context.Context, id session.ID, sdp string) (call.Answered, error)
+	Standby(ctx context.Context, id session.ID, sdp string) (call.Answered, error)
+	Check(sdp string) error
+	Migrate(id session.ID, to *jarvisv1.Migrate) error
 	Trickle(ctx context.Context, id session.ID, fragment, ifMatch string) error
 	Hangup(id session.ID) error
+	Moved(id session.ID) *jarvisv1.Speech
+	Resume(id session.ID, speech *jarvisv1.Speech)
 	Mute(id session.ID, muted bool) error
 	Say(id session.ID, text string, turn uint64) (spoken bool, err error)
 	Watcher(id session.ID) (watch func(ctx context.Context, send func(*jarvisv1.WatchResponse) error) error, err error)
@@ -27,9 +32,15 @@ type Calls interface {
 	Close(ctx context.Context) error
 }
 
-// NewCalls makes a pod's calls. They ask respond for what the agent says to a caller who has spoken, and tell onEnd of each
-// call that has ended.
-type NewCalls func(respond call.Responder, onEnd func(id session.ID, reason string)) (Calls, error)
+// Hooks are what a pod's calls tell it: see call.Config.
+type Hooks struct {
+	Respond call.Responder
+	OnMedia func(ctx context.Context, id session.ID) bool
+	OnEnd   func(id session.ID, reason string)
+}
+
+// NewCalls makes a pod's calls.
+type NewCalls func(Hooks) (Calls, error)
 
 // callEnded is told of every call that is over.
 func (p *Pod) callEnded(id session.ID, reason string) {
@@ -48,7 +59,7 @@ func (p *Pod) settlePin(id session.ID) {
 
 // respond is what the agent says to a caller who has spoken: an inference like any other, and always a new one.
 func (p *Pod) respond(ctx context.Context, id session.ID, prompt string) (call.Answer, error) {
-	reply, err := p.infer(session.NewContext(ctx, id), question{session: id, prompt: prompt, fresh: true})
+	reply, err := p.infer(session.NewContext(ctx, id), question{session: id, prompt: prompt, fresh: true}, false)
 	if err != nil {
 		return call.Answer{}, err
 	}

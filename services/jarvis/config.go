@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/smaran-v2/smaran/services/affinity"
+	"github.com/smaran-v2/smaran/services/discovery"
 	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/jarvis/call"
 	"github.com/smaran-v2/smaran/services/jarvis/model"
@@ -55,10 +58,26 @@ type Config struct {
 	// whose variable of that name has to agree.
 	RedisTTL time.Duration `env:"REDIS_TTL" envDefault:"30m"`
 
+	// SessionStore is where conversations are kept besides, for a pod that hands sessions over: none, or redis (RedisAddr, for RedisTTL).
+	SessionStore string `env:"SESSION_STORE" envDefault:"none"`
+	// Endpoints is where the list of pods is (file://, dns:// or kubernetes://, see package discovery), for a pod that hands its sessions
+	// over as the list changes; empty: it keeps what it has. Hash and RingSize are how the mesh hashes over it, PeersURL is scheme and
+	// authority of its way to one pod; empty: the pod's own address.
+	Endpoints discovery.Location `env:"ENDPOINTS"`
+	Hash      affinity.Policy    `env:"HASH" envDefault:"ring"`
+	RingSize  uint64             `env:"RING_SIZE" envDefault:"1024"`
+	PeersURL  string             `env:"PEERS_URL"`
+
 	SessionMode session.Policy `env:"SESSION_MODE" envDefault:"strict"`
 	LogLevel    string         `env:"LOG_LEVEL" envDefault:"info"`
 	LogFormat   string         `env:"LOG_FORMAT" envDefault:"text"`
 }
+
+// The values of SessionStore.
+const (
+	storeNone  = "none"
+	storeRedis = "redis"
+)
 
 // maxWeightsMB keeps a slip of the pen from asking for more than any machine has: 1 TiB.
 const maxWeightsMB = 1 << 20
@@ -79,6 +98,11 @@ func (c *Config) Validate() error {
 	want(c.DrainTimeout >= 0, "DRAIN_TIMEOUT is %v, expected 0 or more", c.DrainTimeout)
 	want(c.Heartbeat > 0, "HEARTBEAT is %v, expected above 0", c.Heartbeat)
 	want(c.RedisTTL >= time.Second, "REDIS_TTL is %v, expected 1s or more", c.RedisTTL)
+	want(slices.Contains([]string{storeNone, storeRedis}, c.SessionStore), "SESSION_STORE is %q, expected %s or %s", c.SessionStore, storeNone, storeRedis)
+	want(c.SessionStore == storeNone || c.RedisAddr != "" && c.Handoff(), "SESSION_STORE is %s, which needs REDIS_ADDR and ENDPOINTS", c.SessionStore)
+	want(c.RingSize > 0, "RING_SIZE is 0, expected 1 or more")
+	want(config.IsBase(c.PeersURL), "PEERS_URL is %q, expected scheme and authority, such as http://jarvis-peers", c.PeersURL)
+	want(c.Address != "" || !c.Handoff(), "ADDRESS is empty, expected the pod's ip:port in the list that ENDPOINTS names")
 	if c.Address != "" {
 		_, err := netip.ParseAddrPort(c.Address)
 		want(err == nil, "ADDRESS is %q, expected ip:port, such as 10.0.0.1:8080", c.Address)
@@ -91,6 +115,9 @@ func (c *Config) Validate() error {
 	}
 	return nil
 }
+
+// Handoff is whether the pod hands its sessions over.
+func (c *Config) Handoff() bool { return !c.Endpoints.IsZero() }
 
 func (c *Config) timings() model.Timings {
 	return model.Timings{

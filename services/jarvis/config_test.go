@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/jarvis"
 	"github.com/smaran-v2/smaran/services/registry"
@@ -21,6 +22,7 @@ func TestConfigDefaults(t *testing.T) {
 		InferenceMean: 100 * time.Millisecond, InferenceSigma: 0.03,
 		MaxSessions: 1000, SessionIdle: 30 * time.Minute, ResultsPerSession: 32, MaxCalls: 200,
 		DrainTimeout: 10 * time.Second, Heartbeat: 250 * time.Millisecond, RedisTTL: registry.DefaultSessionTTL,
+		SessionStore: "none", Hash: affinity.PolicyRing, RingSize: affinity.DefaultMinRingSize,
 		SessionMode: session.Strict, LogLevel: "info", LogFormat: "text",
 	}, got)
 }

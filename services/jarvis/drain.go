@@ -3,6 +3,10 @@ package jarvis
 import (
 	"context"
 	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 )
 
 // countdown is how often a drain logs what is left.
@@ -15,26 +19,39 @@ func (p *Pod) Drain(ctx context.Context, timeout time.Duration) {
 		close(p.draining)
 		p.onState()
 	})
+	if p.handoff != nil { // the last try is part of it
+		timeout = max(timeout-lastTry, timeout/2)
+	}
 	deadline := p.clock.Now().Add(timeout)
-	remaining := func() time.Duration { return max(0, p.clock.Until(deadline)) }
-	p.calls.Drain(remaining)
+	p.deadline.CompareAndSwap(nil, &deadline)
+	p.calls.Drain(p.remaining)
 
 	expired := p.clock.NewTimer(timeout)
 	defer expired.Stop()
 	ticker := p.clock.NewTicker(countdown)
 	defer ticker.Stop()
-	p.log.InfoContext(ctx, "draining", "calls", p.calls.Count(), "timeout", timeout)
+	p.log.InfoContext(ctx, "draining", "sessions", p.owns(), "calls", p.calls.Count(), "timeout", timeout)
+	leaving, stop := context.WithCancel(ctx)
+	gone := p.leave(leaving)
+	defer func() {
+		stop()
+		<-gone
+		p.leaveRest(ctx)
+	}()
+	moving := gone
 	for {
 		// In this order: an offer becomes a call before it stops being counted as an offer.
 		offering, calls := p.offering.Load(), p.calls.Count()
-		if offering == 0 && calls == 0 {
-			p.log.InfoContext(ctx, "drained", "left", remaining())
+		if offering == 0 && calls == 0 && moving == nil {
+			p.log.InfoContext(ctx, "drained", "left", p.remaining())
 			return
 		}
 		select {
 		case <-p.ended:
+		case <-moving:
+			moving = nil
 		case <-ticker.Chan():
-			p.log.InfoContext(ctx, "draining", "calls", p.calls.Count(), "left", remaining())
+			p.log.InfoContext(ctx, "draining", "sessions", p.owns(), "calls", p.calls.Count(), "left", p.remaining())
 		case <-expired.Chan():
 			p.log.WarnContext(ctx, "drain ran out of time; calls will be cut", "sessions", p.calls.Sessions())
 			return
@@ -43,6 +60,23 @@ func (p *Pod) Drain(ctx context.Context, timeout time.Duration) {
 			return
 		}
 	}
+}
+
+// remaining is how long the drain may last; 0 before and after.
+func (p *Pod) remaining() time.Duration {
+	deadline := p.deadline.Load()
+	if deadline == nil {
+		return 0
+	}
+	return max(0, p.clock.Until(*deadline))
+}
+
+// drainLeft is what the drain has left to do; nil while there is none.
+func (p *Pod) drainLeft() *jarvisv1.Drain {
+	if !p.isDraining() {
+		return nil
+	}
+	return &jarvisv1.Drain{Remaining: durationpb.New(p.remaining()), Sessions: uint32(p.owns()), Calls: uint32(p.calls.Count())}
 }
 
 // wakeDrain has a drain look again.

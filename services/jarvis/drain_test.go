@@ -88,10 +88,15 @@ func TestADrainCountsDownAndNamesWhatItCuts(t *testing.T) {
 	clock := clockwork.NewFakeClock()
 	b := ready(t, withClock(clock))
 	b.offer(t, "on-and-on")
+	require.Nil(t, b.Status(false).GetDrain(), "it does not drain yet")
 	done := b.drain(t)
 	require.NoError(t, clock.BlockUntilContext(t.Context(), 2)) // its timer and its ticker
 	clock.Advance(drainTimeout - time.Second)
 	require.Equal(t, time.Second, b.calls.remaining())
+	left := b.Status(false).GetDrain()
+	require.Equal(t, time.Second, left.GetRemaining().AsDuration())
+	require.EqualValues(t, 1, left.GetCalls())
+	require.EqualValues(t, 1, left.GetSessions())
 	require.Eventually(t, func() bool { return b.logged("calls=1 left=1s") }, 10*time.Second, time.Millisecond)
 	require.True(t, isOpen(done))
 
@@ -100,6 +105,8 @@ func TestADrainCountsDownAndNamesWhatItCuts(t *testing.T) {
 	require.Zero(t, b.calls.remaining())
 	require.True(t, b.logged("ran out of time"))
 	require.True(t, b.logged("sessions=[on-and-on]"))
+	require.True(t, b.logged("session=on-and-on"), "by itself, with the reason")
+	require.True(t, b.logged("hands no sessions over"))
 	require.NoError(t, b.Close(t.Context()))
 	require.True(t, b.calls.closed)
 }

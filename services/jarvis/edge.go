@@ -9,9 +9,11 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/services/jarvis/call"
+	"github.com/smaran-v2/smaran/services/jarvis/handoff"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/wire"
@@ -27,6 +29,8 @@ type verdict struct {
 	rpc    connect.Code
 	// moved is set for owner_moved.
 	moved *jarvisv1.CallNotHeld
+	// unowned is what the pod knows of the owner of a session that it was asked to hand over.
+	unowned *jarvisv1.NotOwned
 	// retryAfter is set for pod_full.
 	retryAfter time.Duration
 }
@@ -38,6 +42,8 @@ func judge(err error) verdict {
 		stale     *state.StaleEpochError
 		notHeld   *NotHeldError
 		tooLarge  *http.MaxBytesError
+		given     *state.MovedError
+		giving    *state.GivingError
 	)
 	switch {
 	case errors.As(err, &malformed):
@@ -45,15 +51,29 @@ func judge(err error) verdict {
 	case errors.As(err, &stale):
 		return ownerMoved(stale.Owner, stale.Known)
 	case errors.As(err, &notHeld):
-		return ownerMoved(notHeld.Owner, notHeld.Epoch)
+		v := ownerMoved(notHeld.Owner, notHeld.Epoch)
+		v.moved.Address = notHeld.Address
+		return v
+	case errors.As(err, &given):
+		v := ownerMoved(given.Owner, given.Epoch)
+		v.unowned = &jarvisv1.NotOwned{Title: &jarvisv1.Title{Epoch: given.Epoch, Owner: given.Owner, Incarnation: given.Incarnation}}
+		return v
+	case errors.Is(err, state.ErrUnknown):
+		v := ownerMoved("", 0)
+		v.unowned = new(jarvisv1.NotOwned)
+		return v
+	case errors.Is(err, state.ErrOwned), errors.As(err, &giving):
+		return verdict{code: wire.CodeSessionOwned, status: http.StatusConflict, rpc: connect.CodeAlreadyExists}
+	case errors.Is(err, ErrNoHandoff):
+		return verdict{code: wire.CodeNotFound, status: http.StatusNotFound, rpc: connect.CodeUnimplemented}
 	case errors.Is(err, state.ErrFull), errors.Is(err, call.ErrFull):
 		return verdict{code: wire.CodePodFull, status: http.StatusTooManyRequests, rpc: connect.CodeResourceExhausted,
 			retryAfter: retryAfter}
-	case errors.Is(err, ErrDraining), errors.Is(err, call.ErrClosed):
+	case errors.Is(err, ErrDraining), errors.Is(err, handoff.ErrLeaving), errors.Is(err, call.ErrClosed):
 		return verdict{code: wire.CodeDraining, status: http.StatusServiceUnavailable, rpc: connect.CodeUnavailable}
 	case errors.Is(err, call.ErrETagMismatch):
 		return verdict{code: wire.CodeETagMismatch, status: http.StatusPreconditionFailed, rpc: connect.CodeFailedPrecondition}
-	case errors.Is(err, ErrBadRequest), errors.Is(err, call.ErrBadSDP), errors.Is(err, call.ErrBadFragment):
+	case errors.Is(err, ErrBadRequest), errors.Is(err, state.ErrSnapshot), errors.Is(err, handoff.ErrClaim), errors.Is(err, handoff.ErrHosts), errors.Is(err, call.ErrBadSDP), errors.Is(err, call.ErrBadFragment):
 		return verdict{code: wire.CodeBadRequest, status: http.StatusBadRequest, rpc: connect.CodeInvalidArgument}
 	case errors.As(err, &tooLarge):
 		return verdict{code: wire.CodeBodyTooLarge, status: http.StatusRequestEntityTooLarge, rpc: connect.CodeResourceExhausted}
@@ -81,9 +101,10 @@ func rpcError(err error) error {
 	v := judge(err)
 	out := connect.NewError(v.rpc, fmt.Errorf("%s: %w", v.code, err))
 	if v.moved != nil {
-		if detail, err := connect.NewErrorDetail(v.moved); err == nil { // a message of strings and numbers always marshals
-			out.AddDetail(detail)
-		}
+		addDetail(out, v.moved)
+	}
+	if v.unowned != nil {
+		addDetail(out, v.unowned)
 	}
 	if v.retryAfter > 0 {
 		out.Meta().Set(wire.HeaderRetryAfter, seconds(v.retryAfter))
@@ -91,9 +112,15 @@ func rpcError(err error) error {
 	return out
 }
 
+func addDetail(to *connect.Error, message proto.Message) {
+	if detail, err := connect.NewErrorDetail(message); err == nil { // a message of strings and numbers always marshals
+		to.AddDetail(detail)
+	}
+}
+
 // problem answers a plain HTTP request with err.
 func problem(w http.ResponseWriter, err error) {
-	v := judge(err)
+	v := judgeOwners(err)
 	p := wire.Problem{Status: v.status, Code: v.code, Detail: err.Error(), Owner: v.moved.GetOwner(), Epoch: v.moved.GetEpoch()}
 	var malformed *session.Error
 	if errors.As(err, &malformed) {
@@ -103,6 +130,25 @@ func problem(w http.ResponseWriter, err error) {
 		w.Header().Set(wire.HeaderRetryAfter, seconds(v.retryAfter))
 	}
 	p.Write(w)
+}
+
+// judgeOwners is judge for plain HTTP, where a refusal of the session's owner, to whom the request was passed on, needs a status too.
+func judgeOwners(err error) verdict {
+	var refused *connect.Error
+	if !errors.As(err, &refused) {
+		return judge(err)
+	}
+	switch refused.Code() {
+	case connect.CodeFailedPrecondition:
+		return ownerMoved("", 0)
+	case connect.CodeInvalidArgument:
+		return judge(ErrBadRequest)
+	case connect.CodeResourceExhausted:
+		return judge(call.ErrFull)
+	case connect.CodeDeadlineExceeded:
+		return judge(context.DeadlineExceeded)
+	}
+	return judge(ErrDraining)
 }
 
 func seconds(d time.Duration) string {

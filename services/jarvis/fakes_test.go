@@ -28,6 +28,10 @@ type fakeCalls struct {
 	limit   int
 	respond call.Responder
 	onEnd   func(session.ID, string)
+	// onMedia is told of a call on standby by the test: standby says which ones are.
+	onMedia func(context.Context, session.ID) bool
+	standby map[session.ID]bool
+	told    []*jarvisv1.Migrate
 
 	mu      sync.Mutex
 	held    map[session.ID]chan struct{} // closed when the call ends
@@ -67,6 +71,67 @@ func (f *fakeCalls) Offer(ctx context.Context, id session.ID, sdp string) (call.
 	}
 	f.held[id] = make(chan struct{})
 	return call.Answered{SDP: "answer to " + sdp, ETag: `"1"`}, nil
+}
+
+func (f *fakeCalls) Standby(ctx context.Context, id session.ID, sdp string) (call.Answered, error) {
+	answered, err := f.Offer(ctx, id, sdp)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil {
+		if f.standby == nil {
+			f.standby = map[session.ID]bool{}
+		}
+		f.standby[id] = true
+	}
+	return answered, err
+}
+
+// heard is the first media of a call on standby.
+func (f *fakeCalls) heard(ctx context.Context, id session.ID) bool {
+	f.mu.Lock()
+	waiting := f.standby[id]
+	delete(f.standby, id)
+	f.mu.Unlock()
+	return waiting && f.onMedia(ctx, id)
+}
+
+func (f *fakeCalls) Migrate(id session.ID, to *jarvisv1.Migrate) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.held[id]; !ok {
+		return call.ErrNotHeld
+	}
+	if to != nil {
+		f.told = append(f.told, to)
+	}
+	return nil
+}
+
+func (f *fakeCalls) migrated() []*jarvisv1.Migrate {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.told)
+}
+
+func (f *fakeCalls) Moved(id session.ID) *jarvisv1.Speech {
+	if !f.end(id) {
+		return nil
+	}
+	f.onEnd(id, call.ReasonMoved)
+	return &jarvisv1.Speech{Muted: f.muted[id]}
+}
+
+func (f *fakeCalls) Resume(id session.ID, speech *jarvisv1.Speech) {
+	if speech.GetMuted() {
+		_ = f.Mute(id, true)
+	}
+}
+
+func (f *fakeCalls) Check(sdp string) error {
+	if sdp == "" {
+		return call.ErrBadSDP
+	}
+	return nil
 }
 
 func (f *fakeCalls) Trickle(_ context.Context, id session.ID, _, _ string) error {

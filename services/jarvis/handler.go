@@ -36,7 +36,7 @@ func (p *Pod) Handler() (http.Handler, error) {
 
 	limit := connect.WithReadMaxBytes(maxBody)
 	mount(jarvisv1connect.NewJarvisServiceHandler(&service{pod: p}, limit, connect.WithInterceptors(
-		traces, edge{}, session.Interceptor(p.mode, jarvisv1connect.JarvisServiceStatusProcedure))))
+		traces, edge{}, session.Interceptor(p.mode, jarvisv1connect.JarvisServiceStatusProcedure, jarvisv1connect.JarvisServicePrepareProcedure))))
 	mount(grpchealth.NewHandler(p, limit))
 	reflector := grpcreflect.NewStaticReflector(jarvisv1connect.JarvisServiceName, grpchealth.HealthV1ServiceName)
 	mount(grpcreflect.NewHandlerV1(reflector, limit))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -22,7 +23,6 @@ import (
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
 	"github.com/smaran-v2/smaran/services/jarvis"
-	"github.com/smaran-v2/smaran/services/jarvis/call"
 	"github.com/smaran-v2/smaran/services/jarvis/model"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
 	"github.com/smaran-v2/smaran/services/session"
@@ -60,14 +60,20 @@ type bench struct {
 // start serves a pod whose virtual time jumps over waits, with room for 10 sessions and 5 calls. change may be nil.
 func start(t testing.TB, change func(*jarvis.Options)) *bench {
 	t.Helper()
+	return serve(t, nil, change)
+}
+
+// serve is start at a listener of the caller's; nil makes one.
+func serve(t testing.TB, listener net.Listener, change func(*jarvis.Options)) *bench {
+	t.Helper()
 	b := &bench{calls: &fakeCalls{limit: 5}, registry: prometheus.NewRegistry(), log: new(syncBuffer)}
 	options := jarvis.Options{
 		Identity: identity,
 		Model:    model.New(story, 1),
 		Sessions: state.Options{Max: 10, Idle: time.Hour, Results: 32},
 		MaxCalls: 5,
-		NewCalls: func(respond call.Responder, onEnd func(session.ID, string)) (jarvis.Calls, error) {
-			b.calls.respond, b.calls.onEnd = respond, onEnd
+		NewCalls: func(hooks jarvis.Hooks) (jarvis.Calls, error) {
+			b.calls.respond, b.calls.onMedia, b.calls.onEnd = hooks.Respond, hooks.OnMedia, hooks.OnEnd
 			return b.calls, nil
 		},
 		Mode: session.Strict, Clock: jumpClock{clockwork.NewFakeClock()},
@@ -84,8 +90,10 @@ func start(t testing.TB, change func(*jarvis.Options)) *bench {
 	require.NoError(t, err)
 
 	ctx, cancel := context.WithCancel(context.Background())
-	listener, err := httpserver.Listen(ctx, "127.0.0.1:0")
-	require.NoError(t, err)
+	if listener == nil {
+		listener, err = httpserver.Listen(ctx, "127.0.0.1:0")
+		require.NoError(t, err)
+	}
 	served := make(chan error, 1)
 	go func() {
 		served <- httpserver.Serve(ctx, slog.New(slog.DiscardHandler), httpserver.Options{Name: "test", Listener: listener, Handler: handler})

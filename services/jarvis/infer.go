@@ -3,6 +3,7 @@ package jarvis
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -11,8 +12,11 @@ import (
 	"go.opentelemetry.io/otel/codes"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
+	"github.com/smaran-v2/smaran/services/jarvis/handoff"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // question is a request for an answer, from RPC, plain HTTP or a caller's speech.
@@ -22,6 +26,9 @@ type question struct {
 	prompt  string
 	last    state.Point
 	epoch   uint64
+	// seen is the highest epoch that the caller knows; passed: another pod passed the question on.
+	seen   uint64
+	passed bool
 	// fresh computes also what was answered before.
 	fresh bool
 }
@@ -30,14 +37,15 @@ type reply struct {
 	text    string
 	served  *jarvisv1.Served
 	compute time.Duration
+	spoken  bool
 }
 
-// infer answers a question, and counts and traces it.
-func (p *Pod) infer(ctx context.Context, q question) (reply, error) {
+// infer answers a question, aloud where the call is here and that is wanted, and counts and traces it.
+func (p *Pod) infer(ctx context.Context, q question, aloud bool) (reply, error) {
 	ctx, span := p.tracer.Start(ctx, "jarvis.infer")
 	defer span.End()
 	start := p.clock.Now()
-	r, err := p.answer(ctx, q)
+	r, err := p.answer(ctx, q, aloud)
 	if err != nil {
 		span.SetStatus(codes.Error, err.Error())
 		return reply{}, err
@@ -49,7 +57,7 @@ func (p *Pod) infer(ctx context.Context, q question) (reply, error) {
 	return r, nil
 }
 
-func (p *Pod) answer(ctx context.Context, q question) (reply, error) {
+func (p *Pod) answer(ctx context.Context, q question, aloud bool) (reply, error) {
 	// A pod that drains goes on with the sessions it has; one without a session is always new.
 	if p.isDraining() && !p.sessions.Has(q.session) {
 		return reply{}, ErrDraining
@@ -65,17 +73,30 @@ func (p *Pod) answer(ctx context.Context, q question) (reply, error) {
 		return reply{}, err
 	}
 	defer release()
-
 	inference := held.Begin(state.Request{Prompt: q.prompt, Last: q.last, Fresh: q.fresh})
 	if err := wait(ctx, p.clock, inference.Wait); err != nil {
 		return reply{}, err
 	}
-	answered := inference.Finish()
-
+	answered, err := p.finish(inference)
+	if err != nil {
+		return reply{}, err
+	}
+	p.answered(q.session)
 	served := p.served(q.session)
 	served.State = inference.State
 	served.Turn, served.Checksum, served.PreviousChecksum = answered.Turn, answered.Text(), answered.Previous.Text()
-	return reply{text: inference.Text, served: served}, nil
+	r := reply{text: inference.Text, served: served}
+	if aloud { // before the session is let go: its call may be waiting for that to move
+		r.spoken = p.speak(q, r)
+	}
+	return r, nil
+}
+
+func (p *Pod) finish(i state.Inference) (state.Answered, error) {
+	if p.handoff != nil {
+		return i.FinishOwned()
+	}
+	return i.Finish(), nil
 }
 
 // answerStranger serves a request that names no session: always cold, and without leaving a trace.
@@ -103,18 +124,23 @@ func (p *Pod) speak(q question, r reply) bool {
 	return spoken
 }
 
-// inferAloud is infer and speak, as asked for over RPC or HTTP.
+// inferAloud is infer and speak, as asked for over RPC or HTTP, here or where the session is.
 func (p *Pod) inferAloud(ctx context.Context, q question) (*jarvisv1.InferResponse, error) {
-	r, err := p.infer(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	return inferResponse(r, p.speak(q, r)), nil
+	return anywhere(ctx, p, q.session, handoff.Need{Seen: q.seen, Forwarded: q.passed},
+		func() (*jarvisv1.InferResponse, error) {
+			r, err := p.infer(ctx, q, true)
+			if err != nil {
+				return nil, err
+			}
+			return inferResponse(r), nil
+		},
+		&jarvisv1.InferRequest{Prompt: q.prompt, LastTurn: q.last.Turn, LastChecksum: q.last.Text(), LastEpoch: q.seen},
+		jarvisv1connect.JarvisServiceClient.Infer)
 }
 
 // ask reads the parts of a request that RPC and plain HTTP share.
-func ask(id session.ID, epochHeader string, msg *jarvisv1.InferRequest) (question, error) {
-	epoch, err := parseEpoch(epochHeader)
+func ask(id session.ID, h http.Header, msg *jarvisv1.InferRequest) (question, error) {
+	epoch, err := parseEpoch(h.Get(wire.HeaderEpoch))
 	if err != nil {
 		return question{}, err
 	}
@@ -122,7 +148,8 @@ func ask(id session.ID, epochHeader string, msg *jarvisv1.InferRequest) (questio
 	if err != nil {
 		return question{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
-	return question{session: id, prompt: msg.GetPrompt(), last: last, epoch: epoch}, nil
+	return question{session: id, prompt: msg.GetPrompt(), last: last, epoch: epoch, seen: msg.GetLastEpoch(),
+		passed: h.Get(wire.HeaderForwarded) != ""}, nil
 }
 
 // wait returns after d of the clock's time, or ctx's error if that ends first. Nothing to wait for is never an error.

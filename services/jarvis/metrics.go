@@ -23,13 +23,17 @@ var inferenceBuckets = []float64{
 	.001, .01, .05, .08, .09, .095, .1, .105, .11, .12, .15, .2, .3, .5, .75, .8, .84, .85, .86, .87, .88, .89, .9, .91, .95, 1, 1.5, 2.5, 5,
 }
 
-func newMetrics(registry prometheus.Registerer, sessions, calls func() int) *metrics {
+func newMetrics(registry prometheus.Registerer, sessions, calls func() int, drain func() *jarvisv1.Drain) *metrics {
 	factory := promauto.With(registry)
-	gauge := func(name, help string, count func() int) {
-		factory.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(count()) })
+	gauge := func(name, help string, value func() float64) {
+		factory.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
-	gauge("jarvis_sessions", "Sessions whose state the pod keeps.", sessions)
-	gauge("jarvis_calls", "Sessions that have a call at the pod.", calls)
+	gauge("jarvis_sessions", "Sessions whose state the pod keeps.", func() float64 { return float64(sessions()) })
+	gauge("jarvis_calls", "Sessions that have a call at the pod.", func() float64 { return float64(calls()) })
+	gauge("jarvis_drain_sessions", "Sessions that are still the pod's while it drains; 0 while it does not.",
+		func() float64 { return float64(drain().GetSessions()) })
+	gauge("jarvis_drain_remaining_seconds", "How long the pod's calls may go on while it drains; 0 while it does not.",
+		func() float64 { return drain().GetRemaining().AsDuration().Seconds() })
 	m := &metrics{
 		inferences: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "jarvis_inferences_total",
@@ -46,7 +50,7 @@ func newMetrics(registry prometheus.Registerer, sessions, calls func() int) *met
 		}),
 		dropped: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "jarvis_sessions_dropped_total",
-			Help: "Copies of a session's state dropped: the least recently used (lru), unused for long (idle), or stale.",
+			Help: "Copies of a session's state dropped: the least recently used (lru), unused for long (idle), stale, behind their caller (turns), or owned by another pod under a higher title (passed_over).",
 		}, []string{"reason"}),
 	}
 	// Shown as 0 from the start: a series that begins at 1 has no rate.
@@ -54,7 +58,7 @@ func newMetrics(registry prometheus.Registerer, sessions, calls func() int) *met
 		jarvisv1.CacheState_CACHE_STATE_CACHED} {
 		m.inferences.WithLabelValues(cacheStateName(found))
 	}
-	for _, why := range []state.Dropped{state.DroppedLRU, state.DroppedIdle, state.DroppedStale} {
+	for _, why := range []state.Dropped{state.DroppedLRU, state.DroppedIdle, state.DroppedStale, state.DroppedTurns, state.DroppedPassedOver} {
 		m.dropped.WithLabelValues(string(why))
 	}
 	return m

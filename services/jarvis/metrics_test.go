@@ -58,8 +58,10 @@ func TestMetricNamesAreAContract(t *testing.T) {
 		"jarvis_inferences_total":           {"state=cached", "state=cold", "state=warm"},
 		"jarvis_sessions":                   {},
 		"jarvis_calls":                      {},
+		"jarvis_drain_remaining_seconds":    {},
+		"jarvis_drain_sessions":             {},
 		"jarvis_fences_refused_total":       {},
-		"jarvis_sessions_dropped_total":     {"reason=idle", "reason=lru", "reason=stale"},
+		"jarvis_sessions_dropped_total":     {"reason=idle", "reason=lru", "reason=passed_over", "reason=stale", "reason=turns"},
 	}, got)
 	problems, err := testutil.GatherAndLint(b.registry)
 	require.NoError(t, err)

@@ -34,6 +34,17 @@ func (p *Pod) offer(ctx context.Context, id session.ID, epoch uint64, sdp string
 	return answered, err
 }
 
+// acceptable is whether an offer would be answered, as far as that can be known before.
+func (p *Pod) acceptable(id session.ID, sdp string) error {
+	if p.isDraining() {
+		return ErrDraining
+	}
+	if n := p.calls.Count(); n >= p.maxCalls && !p.calls.Holds(id) {
+		return fmt.Errorf("%w: %d of %d", call.ErrFull, n, p.maxCalls)
+	}
+	return p.calls.Check(sdp)
+}
+
 func (p *Pod) offered() {
 	p.offering.Add(-1)
 	p.wakeDrain()

@@ -31,7 +31,7 @@ func (p *Pod) inference(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id, _ := session.FromContext(r.Context())
-	q, err := ask(id, r.Header.Get(wire.HeaderEpoch), msg)
+	q, err := ask(id, r.Header, msg)
 	if err != nil {
 		problem(w, err)
 		return
@@ -65,7 +65,7 @@ func readQuestion(w http.ResponseWriter, r *http.Request) (*jarvisv1.InferReques
 	case len(body) == 0:
 		return fromQuery(query)
 	}
-	for _, name := range []string{"prompt", "last_turn", "last_checksum"} {
+	for _, name := range []string{"prompt", "last_turn", "last_checksum", "last_epoch"} {
 		if query.Has(name) {
 			return nil, fmt.Errorf("%w: %s in the query and a body: expected one of them", ErrBadRequest, name)
 		}
@@ -84,12 +84,15 @@ func readQuestion(w http.ResponseWriter, r *http.Request) (*jarvisv1.InferReques
 
 func fromQuery(query url.Values) (*jarvisv1.InferRequest, error) {
 	msg := &jarvisv1.InferRequest{Prompt: query.Get("prompt"), LastChecksum: query.Get("last_checksum")}
-	if text := query.Get("last_turn"); text != "" {
-		turn, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%w: last_turn %q: expected a whole number, 0 or more", ErrBadRequest, text)
+	for name, number := range map[string]*uint64{"last_turn": &msg.LastTurn, "last_epoch": &msg.LastEpoch} {
+		text := query.Get(name)
+		if text == "" {
+			continue
 		}
-		msg.LastTurn = turn
+		var err error
+		if *number, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return nil, fmt.Errorf("%w: %s %q: expected a whole number, 0 or more", ErrBadRequest, name, text)
+		}
 	}
 	return msg, nil
 }

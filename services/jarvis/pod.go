@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jonboulle/clockwork"
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,7 @@ import (
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/services/jarvis/call"
+	"github.com/smaran-v2/smaran/services/jarvis/handoff"
 	"github.com/smaran-v2/smaran/services/jarvis/model"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
 	"github.com/smaran-v2/smaran/services/jarvis/weights"
@@ -41,6 +43,8 @@ type Options struct {
 	// MaxCalls is the bound that NewCalls was given, for Status.
 	MaxCalls int
 	NewCalls NewCalls
+	// NewHandoff is nil where the pod keeps what comes to it and gives nothing away.
+	NewHandoff NewHandoff
 	// Mode says whether a request without a session is refused or served without state.
 	Mode  session.Policy
 	Clock clockwork.Clock
@@ -68,6 +72,10 @@ type Pod struct {
 	model    *model.Model
 	sessions *state.Store
 	calls    Calls
+	// handoff is nil without one.
+	handoff *handoff.Handoff
+	// answered is told of each answer that a session has had.
+	answered func(session.ID)
 	// pins orders settlePin.
 	pins sync.Mutex
 
@@ -77,6 +85,8 @@ type Pod struct {
 	// draining is closed when Drain begins.
 	draining chan struct{}
 	drain    sync.Once
+	// deadline is when the drain cuts calls; nil before it begins.
+	deadline atomic.Pointer[time.Time]
 	// offering counts offers that got past the check of draining and have not returned.
 	offering atomic.Int64
 	// ended holds a token when calls or offers ended since Drain last looked.
@@ -97,24 +107,36 @@ func New(o Options) (*Pod, error) {
 		clock: o.Clock, log: o.Log, tracing: o.Tracer, tracer: o.Tracer.Tracer(tracerName), carrier: o.Propagator,
 		model:  o.Model,
 		loaded: make(chan struct{}), draining: make(chan struct{}), ended: make(chan struct{}, 1),
-		onState: func() {},
+		onState: func() {}, answered: func(session.ID) {},
 	}
 	keep := o.Sessions
-	keep.Clock, keep.Model = o.Clock, o.Model
+	keep.Clock, keep.Model, keep.Incarnation = o.Clock, o.Model, o.Identity.Incarnation
+	keep.Handed = o.NewHandoff != nil
 	keep.OnDropped = func(why state.Dropped) { p.metrics.dropped.WithLabelValues(string(why)).Inc() }
 	var err error
 	if p.sessions, err = state.New(keep); err != nil {
 		return nil, err
 	}
-	if p.calls, err = o.NewCalls(p.respond, p.callEnded); err != nil {
+	if p.calls, err = o.NewCalls(Hooks{Respond: p.respond, OnMedia: p.takeOver, OnEnd: p.callEnded}); err != nil {
 		return nil, fmt.Errorf("start calls: %w", err)
 	}
-	p.metrics = newMetrics(o.Registry, p.sessions.Len, p.calls.Count)
+	if o.NewHandoff != nil {
+		p.handoff = o.NewHandoff(p.sessions, p.calls, p.isDraining)
+	}
+	p.metrics = newMetrics(o.Registry, p.sessions.Len, p.calls.Count, p.drainLeft)
 	return p, nil
 }
 
 // OnState has f told whenever State has changed. Set it before Load and Drain; f must not block.
 func (p *Pod) OnState(f func()) { p.onState = f }
+
+// OnAnswer has f told of each answer that a session has had. Set it before the pod serves; f must not block.
+func (p *Pod) OnAnswer(f func(session.ID)) { p.answered = f }
+
+// Snapshot is a session's conversation as it is now, with its title. It fails with state.ErrUnknown.
+func (p *Pod) Snapshot(id session.ID) (state.Snapshot, state.Title, error) {
+	return p.sessions.Snapshot(id)
+}
 
 // Load makes the weights resident; requests wait for it. Call it once.
 func (p *Pod) Load(ctx context.Context) error {
@@ -186,6 +208,9 @@ func (p *Pod) awaitWeights(ctx context.Context) error {
 
 // hold is the store's, with refusals counted.
 func (p *Pod) hold(id session.ID, epoch uint64) (*state.Session, func(), error) {
+	if p.handoff != nil {
+		return p.sessions.HoldOwned(id)
+	}
 	held, release, err := p.sessions.Hold(id, epoch)
 	return held, release, p.counted(err)
 }

@@ -19,7 +19,6 @@ import (
 	"github.com/smaran-v2/smaran/services/jarvis/model"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
 	"github.com/smaran-v2/smaran/services/lifeline"
-	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/version"
 )
 
@@ -63,13 +62,22 @@ func Run(ctx context.Context, args, environ []string, _, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
-	pod, err := build(cfg, identity, sockets.media, tele)
+	hands, err := follow(ctx, cfg, identity, tele)
 	if err != nil {
 		return err
 	}
+	defer hands.close()
+	pod, err := build(cfg, identity, sockets.media, hands, tele)
+	if err != nil {
+		return err
+	}
+	if hands != nil && hands.archive != nil {
+		hands.archive.Snapshot = pod.Snapshot
+		pod.OnAnswer(hands.archive.Touch)
+	}
 	tele.Log.Info("starting", "version", version.String(), "address", identity.Address, "incarnation", identity.Incarnation,
 		"admin", sockets.admin.Addr().String(), "media", sockets.media.LocalAddr().String())
-	return pod.serve(ctx, alive, cfg, sockets, tele)
+	return pod.serve(ctx, alive, cfg, sockets, hands, tele)
 }
 
 // identify gives the process a new incarnation, and the address that is configured or else listened on.
@@ -94,7 +102,7 @@ func identify(cfg Config, listening net.Addr) (Identity, error) {
 	return identity, nil
 }
 
-func build(cfg Config, identity Identity, media net.PacketConn, tele *telemetry.Telemetry) (*Pod, error) {
+func build(cfg Config, identity Identity, media net.PacketConn, hands *following, tele *telemetry.Telemetry) (*Pod, error) {
 	clock := clockwork.NewRealClock()
 	seed := cfg.Seed
 	if seed == 0 {
@@ -105,14 +113,15 @@ func build(cfg Config, identity Identity, media net.PacketConn, tele *telemetry.
 		Identity: identity, WeightsMB: cfg.WeightsMB, Model: model.New(cfg.timings(), seed),
 		Sessions: state.Options{Max: cfg.MaxSessions, Idle: cfg.SessionIdle, Results: cfg.ResultsPerSession},
 		MaxCalls: cfg.MaxCalls,
-		NewCalls: func(respond call.Responder, onEnd func(session.ID, string)) (Calls, error) {
+		NewCalls: func(hooks Hooks) (Calls, error) {
 			return call.New(call.Config{
 				Media: media, AdvertiseIP: cfg.MediaAdvertise, ICELite: cfg.iceLite(),
 				MaxCalls: cfg.MaxCalls, Heartbeat: cfg.Heartbeat,
-				Clock: clock, Log: tele.Log, Respond: respond, OnEnd: onEnd,
+				Clock: clock, Log: tele.Log, Respond: hooks.Respond, OnMedia: hooks.OnMedia, OnEnd: hooks.OnEnd,
 			})
 		},
-		Mode: cfg.SessionMode, Clock: clock,
+		NewHandoff: hands.newHandoff(),
+		Mode:       cfg.SessionMode, Clock: clock,
 		Log: tele.Log, Registry: tele.Registry, Tracer: tele.Tracer, Propagator: tele.Propagator,
 	})
 }

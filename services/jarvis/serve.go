@@ -26,7 +26,7 @@ const (
 )
 
 // serve runs the pod until ctx ends and the drain is over, or alive ends. Everything it starts has ended when it returns.
-func (p *Pod) serve(ctx, alive context.Context, cfg Config, s sockets, tele *telemetry.Telemetry) error {
+func (p *Pod) serve(ctx, alive context.Context, cfg Config, s sockets, hands *following, tele *telemetry.Telemetry) error {
 	handler, err := p.Handler()
 	if err != nil {
 		return errors.Join(err, p.closeSoon(ctx))
@@ -42,6 +42,9 @@ func (p *Pod) serve(ctx, alive context.Context, cfg Config, s sockets, tele *tel
 			return errors.Join(err, p.closeSoon(ctx))
 		}
 		defer release()
+	}
+	if hands != nil {
+		group.Go(func() error { hands.run(serving, p); return nil })
 	}
 	listen := func(name string, l net.Listener, h http.Handler) {
 		group.Go(func() error {

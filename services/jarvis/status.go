@@ -17,7 +17,7 @@ func (p *Pod) Status(withSessions bool) *jarvisv1.StatusResponse {
 		Pod: p.identity.Name, Address: p.identity.Address, Incarnation: p.identity.Incarnation, State: p.State(),
 		Sessions: uint32(p.sessions.Len()), MaxSessions: uint32(p.sessions.Max()),
 		Calls: uint32(p.calls.Count()), MaxCalls: uint32(p.maxCalls),
-		WeightsMb: uint32(p.weightsMB),
+		WeightsMb: uint32(p.weightsMB), Drain: p.drainLeft(),
 	}
 	if !withSessions {
 		return status
@@ -25,7 +25,7 @@ func (p *Pod) Status(withSessions bool) *jarvisv1.StatusResponse {
 	for _, kept := range p.sessions.List() {
 		status.SessionList = append(status.SessionList, &jarvisv1.SessionStatus{
 			Session: kept.ID.String(), Turn: kept.At.Turn, Checksum: kept.At.Text(), Epoch: kept.Epoch,
-			CallHeld: p.calls.Holds(kept.ID),
+			CallHeld: p.calls.Holds(kept.ID), Owner: kept.Owner,
 		})
 	}
 	return status

@@ -12,6 +12,7 @@ import (
 	"github.com/jonboulle/clockwork"
 	"github.com/pion/webrtc/v4"
 
+	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/wire"
 )
@@ -35,9 +36,18 @@ type agent struct {
 	done   chan struct{}
 	reason string
 	once   sync.Once
+	// gone is closed when the peer connection has failed or closed.
+	gone     chan struct{}
+	goneOnce sync.Once
 
 	// dropped is guarded by m.mu: the call has ended, and must not become the session's.
 	dropped bool
+
+	// standby: the agent says nothing before the session is here. awaiting is the same until the caller's first media.
+	standby, awaiting atomic.Bool
+	// migrate holds the latest event for watchers; migrates is closed and renewed with it. Both are guarded by mu.
+	migrate  *jarvisv1.Migrate
+	migrates chan struct{}
 
 	connected atomic.Bool
 	replying  atomic.Bool
@@ -54,7 +64,7 @@ type agent struct {
 func (c *agent) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.ended && !c.connected.Load() {
+	if !c.ended && (!c.connected.Load() || c.standby.Load()) {
 		c.deadline = c.m.cfg.Clock.AfterFunc(c.m.cfg.SetupTimeout, func() { c.end(ReasonExpired) })
 	}
 }
@@ -76,26 +86,39 @@ func (c *agent) onState(s webrtc.PeerConnectionState) {
 	case webrtc.PeerConnectionStateConnected:
 		c.onConnected()
 	case webrtc.PeerConnectionStateFailed:
+		c.goneOnce.Do(func() { close(c.gone) })
 		if c.connected.Load() {
 			c.end(ReasonPeerClosed)
 		} else {
 			c.end(ReasonExpired)
 		}
 	case webrtc.PeerConnectionStateClosed:
+		c.goneOnce.Do(func() { close(c.gone) })
 		c.end(ReasonPeerClosed)
 	}
 }
 
-// onConnected begins to send: from here on a frame goes out every 20 ms until the call ends.
+// onConnected begins to send, unless the call is on standby.
 func (c *agent) onConnected() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended || c.connected.Swap(true) {
 		return
 	}
+	if c.standby.Load() {
+		if c.remote.silent { // there is no media to wait for
+			go c.heard()
+		}
+		return // with its deadline, until the session is here
+	}
 	if c.deadline != nil {
 		c.deadline.Stop()
 	}
+	c.sound()
+}
+
+// sound begins to send: from here on a frame goes out every 20 ms until the call ends. The caller holds c.mu.
+func (c *agent) sound() {
 	c.voice.Tick(0) // at once: set-up ends for the caller with the first packet, and the wheel may take 20 ms
 	c.unpace = c.m.wheel.Add(c.voice)
 }
@@ -161,10 +184,20 @@ func (c *agent) abandon() {
 // takeDown waits for pion's goroutines, so it must not run on one of them.
 func (c *agent) takeDown() {
 	defer c.m.open.Done()
+	if c.reason == ReasonMoved {
+		c.tellEnd() // what waits for it need not wait for the rest
+		c.linger()
+	}
 	if err := c.pc.GracefulClose(); err != nil {
 		c.log.Debug("peer connection did not close cleanly", "error", err)
 	}
 	c.work.Wait()
+	if c.reason != ReasonMoved {
+		c.tellEnd()
+	}
+}
+
+func (c *agent) tellEnd() {
 	if c.m.cfg.OnEnd != nil {
 		c.m.cfg.OnEnd(c.id, c.reason)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // answer makes a call out of an offer: a peer connection with the agent's voice on it, and an answer with all candidates.
-func (m *Manager) answer(ctx context.Context, id session.ID, offer string) (*agent, Answered, error) {
+func (m *Manager) answer(ctx context.Context, id session.ID, offer string, standby bool) (*agent, Answered, error) {
 	remote, err := readOffer(offer)
 	if err != nil {
 		return nil, Answered{}, err
@@ -24,7 +24,9 @@ func (m *Manager) answer(ctx context.Context, id session.ID, offer string) (*age
 		return nil, Answered{}, fmt.Errorf("open a peer connection: %w", err)
 	}
 	c := &agent{id: id, etag: newETag(), m: m, pc: pc, log: m.cfg.Log.With("session", string(id)), voice: newVoice(m.sounds),
-		remote: remote, done: make(chan struct{})}
+		remote: remote, done: make(chan struct{}), gone: make(chan struct{}), migrates: make(chan struct{})}
+	c.standby.Store(standby)
+	c.awaiting.Store(standby)
 	m.open.Add(1) // the offer holds one more, so this cannot pass Close's Wait
 	c.ctx, c.cancel = context.WithCancel(session.NewContext(context.Background(), id))
 	sdp, err := c.negotiate(ctx, offer)
@@ -65,6 +67,8 @@ func (c *agent) negotiate(ctx context.Context, offer string) (answer string, err
 type remoteICE struct {
 	ufrag, password string
 	mids            []string
+	// silent: the peer sends no audio.
+	silent bool
 }
 
 // readOffer checks that the agent can answer an offer at all, before anything is built, and takes its ICE session.
@@ -84,6 +88,11 @@ func readOffer(offer string) (remoteICE, error) {
 		if u, ok := section.Attribute("ice-ufrag"); ok && r.ufrag == "" {
 			r.ufrag = u
 			r.password, _ = section.Attribute("ice-pwd")
+		}
+		if section.MediaName.Media == "audio" {
+			_, receives := section.Attribute("recvonly")
+			_, nothing := section.Attribute("inactive")
+			r.silent = receives || nothing
 		}
 		pcmu = pcmu || section.MediaName.Media == "audio" && offersPCMU(section.MediaName.Formats)
 	}

@@ -51,8 +51,11 @@ type Config struct {
 	Log   *slog.Logger
 	// Respond answers a caller who has spoken.
 	Respond Responder
-	// OnEnd, where set, is told of each call that ends, once, after it was closed, from a goroutine of its own. With
-	// ReasonReplaced the session still has a call.
+	// OnMedia, where set, is told of the first media on a call that is on standby, from a goroutine of the call's. It says whether the
+	// session came here, so that the agent may speak; ctx ends with the call.
+	OnMedia func(ctx context.Context, id session.ID) bool
+	// OnEnd, where set, is told of each call that ends, once, after it was closed (with ReasonMoved before), from a goroutine of its own.
+	// With ReasonReplaced the session still has a call.
 	OnEnd func(id session.ID, reason string)
 }
 
@@ -62,6 +65,10 @@ const (
 	ReasonHangup = "hangup"
 	// ReasonReplaced: a later offer of the same session took its place.
 	ReasonReplaced = "replaced"
+	// ReasonNotGranted: a call on standby, whose session stayed where it is.
+	ReasonNotGranted = "not_granted"
+	// ReasonMoved: the session is another pod's now, where it has a call of its own.
+	ReasonMoved = "moved"
 	// ReasonPeerClosed: the peer closed its end, or has not been heard of for too long.
 	ReasonPeerClosed = "peer_closed"
 	// ReasonExpired: the peer never connected.

@@ -33,6 +33,7 @@ func (c *agent) onTrack(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
 		if err != nil || start >= n {
 			continue
 		}
+		c.heard()
 		if detector.Hear(buf[start:n]) == audio.SpeechEnded {
 			c.reply(detector.Utterance())
 		}

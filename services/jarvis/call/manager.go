@@ -85,6 +85,10 @@ type Answered struct {
 //
 // Errors: ErrBadSDP, ErrFull, ErrClosed, or ctx's.
 func (m *Manager) Offer(ctx context.Context, id session.ID, sdp string) (Answered, error) {
+	return m.place(ctx, id, sdp, false)
+}
+
+func (m *Manager) place(ctx context.Context, id session.ID, sdp string, standby bool) (Answered, error) {
 	if ctx.Err() != nil {
 		return Answered{}, context.Cause(ctx)
 	}
@@ -92,7 +96,7 @@ func (m *Manager) Offer(ctx context.Context, id session.ID, sdp string) (Answere
 		return Answered{}, err
 	}
 	defer m.release(id)
-	c, answered, err := m.answer(ctx, id, sdp)
+	c, answered, err := m.answer(ctx, id, sdp, standby)
 	if err != nil {
 		return Answered{}, err
 	}
@@ -215,6 +219,12 @@ func (m *Manager) Hangup(id session.ID) error {
 	}
 	c.end(ReasonHangup)
 	return nil
+}
+
+// Check refuses an offer that Offer would refuse for what it says. It fails with ErrBadSDP.
+func (m *Manager) Check(sdp string) error {
+	_, err := readOffer(sdp)
+	return err
 }
 
 // Mute silences the agent on a session's call, mid-word if need be, or lets it speak again. Silence is still sent as media,

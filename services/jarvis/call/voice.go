@@ -56,6 +56,12 @@ func (v *voice) speak(text string) bool {
 	return true
 }
 
+// remaining is how long what is being said still takes.
+func (v *voice) remaining() time.Duration { return time.Duration(v.left.Load()) * audio.FrameDuration }
+
+// resume goes on with what was being said elsewhere.
+func (v *voice) resume(left time.Duration) { v.left.Store(int64(audio.Frames(min(left, maxSpeech)))) }
+
 // mute also drops what was left to say.
 func (v *voice) mute(muted bool) {
 	v.muted.Store(muted)

@@ -9,8 +9,8 @@ import (
 	"github.com/smaran-v2/smaran/services/session"
 )
 
-// Watch reports on a session's call until it ends: a heartbeat every Config.Heartbeat, draining once the pod drains, and at
-// last ended, after which Watch returns nil. The pod event that opens a stream is the caller's to send. A call may have any
+// Watch reports on a session's call until it ends: a heartbeat every Config.Heartbeat, migrate when the session is to
+// go elsewhere, draining once the pod drains, and at last ended, after which Watch returns nil. The pod event that opens a stream is the caller's to send. A call may have any
 // number of watchers; send is called from this goroutine only.
 //
 // Errors: ErrNotHeld, ErrClosed (the pod is going, and Ended was not sent), ctx's, or send's.
@@ -40,7 +40,15 @@ func (m *Manager) watch(ctx context.Context, c *agent, send func(*jarvisv1.Watch
 	tick := m.cfg.Clock.NewTicker(m.cfg.Heartbeat)
 	defer tick.Stop()
 	draining := m.draining
+	var told *jarvisv1.Migrate
 	for {
+		migrate, migrates := c.migration()
+		if migrate != told && migrate != nil {
+			told = migrate
+			if err := send(&jarvisv1.WatchResponse{Event: &jarvisv1.WatchResponse_Migrate{Migrate: migrate}}); err != nil {
+				return err
+			}
+		}
 		var event *jarvisv1.WatchResponse
 		select {
 		case <-ctx.Done():
@@ -51,6 +59,8 @@ func (m *Manager) watch(ctx context.Context, c *agent, send func(*jarvisv1.Watch
 			}
 			return send(&jarvisv1.WatchResponse{Event: &jarvisv1.WatchResponse_Ended{
 				Ended: &jarvisv1.Ended{Reason: c.reason}}})
+		case <-migrates:
+			continue
 		case <-draining:
 			draining = nil // said once
 			event = &jarvisv1.WatchResponse{Event: &jarvisv1.WatchResponse_Draining{

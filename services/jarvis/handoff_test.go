@@ -1,0 +1,519 @@
+package jarvis_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/jonboulle/clockwork"
+	"github.com/stretchr/testify/require"
+
+	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	"github.com/smaran-v2/smaran/services/affinity"
+	"github.com/smaran-v2/smaran/services/endpoints"
+	"github.com/smaran-v2/smaran/services/jarvis"
+	"github.com/smaran-v2/smaran/services/jarvis/handoff"
+	"github.com/smaran-v2/smaran/services/jarvis/state"
+	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+// sliceTime is what a pod loads for a session whose cache came with it.
+const sliceTime = 500 * time.Millisecond
+
+// team is some pods that hand sessions to one another. Each is told of the endpoints when the test says so.
+type team struct {
+	*testing.T
+	pods  []*mate
+	clock *clockwork.FakeClock
+	// down holds the addresses that no pod reaches.
+	down      sync.Map
+	transport *http.Transport
+}
+
+// RoundTrip is the way from one pod to another.
+func (c *team) RoundTrip(r *http.Request) (*http.Response, error) {
+	if _, down := c.down.Load(r.URL.Host); down {
+		return nil, &net.OpError{Op: "dial", Err: errors.New("unreachable")}
+	}
+	return c.transport.RoundTrip(r)
+}
+
+// mate is a pod behind a real listener.
+type mate struct {
+	*bench
+	name, address string
+	rings         *handoff.Rings
+	hands         *handoff.Handoff
+}
+
+// newTeam starts pods that are not in any endpoints yet.
+func newTeam(t *testing.T, n int) *team {
+	t.Helper()
+	c := &team{T: t, clock: clockwork.NewFakeClock(), transport: &http.Transport{}}
+	t.Cleanup(c.transport.CloseIdleConnections)
+	for i := range n {
+		c.pods = append(c.pods, c.start(fmt.Sprintf("jarvis-%d", i+1)))
+	}
+	return c
+}
+
+func (c *team) start(name string) *mate {
+	c.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(c, err)
+	m := &mate{name: name, address: listener.Addr().String()}
+	clock := jumpClock{c.clock}
+	m.rings, err = handoff.NewRings(m.address, affinity.PolicyRing, affinity.Options{}, clock)
+	require.NoError(c, err)
+	m.bench = serve(c.T, listener, func(o *jarvis.Options) {
+		o.Identity = jarvis.Identity{Name: name, Address: m.address, Incarnation: "incarnation of " + name}
+		o.Sessions.Max, o.MaxCalls, o.Clock = 100, 100, clock
+		o.NewHandoff = func(store *state.Store, calls handoff.Calls, leaving func() bool) *handoff.Handoff {
+			m.hands = handoff.New(handoff.Options{
+				Self:  handoff.Self{Name: name, Address: m.address, Incarnation: o.Identity.Incarnation},
+				Rings: m.rings, Store: store, Calls: calls, Leaving: leaving, HTTP: &http.Client{Transport: c},
+				Clients: []connect.ClientOption{connect.WithInterceptors(session.Interceptor(session.Lenient))},
+				Metrics: handoff.NewMetrics(o.Registry), Clock: clock, Log: slog.New(slog.DiscardHandler),
+			})
+			return m.hands
+		}
+	})
+	m.calls.limit = 100
+	require.NoError(c, m.Load(c.Context()))
+	return m
+}
+
+// set is a version of the endpoints.
+func set(pods ...*mate) endpoints.Set {
+	var s endpoints.Set
+	for _, m := range pods {
+		s.Endpoints = append(s.Endpoints, endpoints.Endpoint{Pod: m.name, Address: m.address, Health: endpoints.Healthy})
+	}
+	return s
+}
+
+// lists has every pod know these endpoints.
+func (c *team) lists(s endpoints.Set) {
+	c.Helper()
+	for _, m := range c.pods {
+		require.NoError(c, m.rings.Update(s))
+	}
+}
+
+// prepare has the pods get ready for endpoints.
+func (c *team) prepare(next endpoints.Set, pods ...*mate) (moving, sent int) {
+	c.Helper()
+	for _, m := range pods {
+		res, err := m.rpc.Prepare(c.Context(), connect.NewRequest(&jarvisv1.PrepareRequest{Hosts: handoff.Hosts(next.Endpoints)}))
+		require.NoError(c, err)
+		moving, sent = moving+int(res.Msg.GetMoving()), sent+int(res.Msg.GetSent())
+	}
+	return moving, sent
+}
+
+// owner is the pod that endpoints give a session to.
+func (c *team) owner(s endpoints.Set, id session.ID) *mate {
+	c.Helper()
+	picker, err := affinity.New(affinity.PolicyRing, s.Hosts(), affinity.Options{})
+	require.NoError(c, err)
+	address := s.Endpoints[picker.Pick(affinity.HashValue(string(id)), 0)].Address
+	for _, m := range c.pods {
+		if m.address == address {
+			return m
+		}
+	}
+	require.FailNow(c, "no such pod")
+	return nil
+}
+
+// moving is a session that the pod from has, and the pod to once the endpoints change.
+func (c *team) moving(before, after endpoints.Set, from, to *mate) session.ID {
+	c.Helper()
+	for i := range 10_000 {
+		id := session.ID(fmt.Sprintf("s-%d", i))
+		if c.owner(before, id) == from && c.owner(after, id) == to {
+			return id
+		}
+	}
+	require.FailNow(c, "no session moves so")
+	return ""
+}
+
+// grown is a team of two whose sessions go to a third: the usual case.
+func grown(t *testing.T) (c *team, id session.ID, from, to *mate) {
+	t.Helper()
+	c = newTeam(t, 3)
+	before, after := set(c.pods[:2]...), set(c.pods...)
+	c.lists(before)
+	from, to = c.pods[0], c.pods[2]
+	return c, c.moving(before, after, from, to), from, to
+}
+
+// count is a value of jarvis_handoffs_total.
+func (m *mate) count(t testing.TB, result string) float64 {
+	t.Helper()
+	families, err := m.registry.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() != "jarvis_handoffs_total" {
+			continue
+		}
+		for _, metric := range f.GetMetric() {
+			if metric.GetLabel()[0].GetValue() == result {
+				return metric.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
+}
+
+func (m *mate) forwards(t testing.TB) float64 {
+	t.Helper()
+	families, err := m.registry.Gather()
+	require.NoError(t, err)
+	for _, f := range families {
+		if f.GetName() == "jarvis_forwards_total" {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	return -1
+}
+
+// after is a question of somebody who has seen an answer.
+func after(r *jarvisv1.InferResponse) *jarvisv1.InferRequest {
+	s := r.GetServed()
+	return &jarvisv1.InferRequest{LastTurn: s.GetTurn(), LastChecksum: s.GetChecksum(), LastEpoch: s.GetEpoch()}
+}
+
+func TestPreparedSessionsGoOnWarmAtTheirNextOwner(t *testing.T) {
+	c := newTeam(t, 3)
+	before, after3 := set(c.pods[:2]...), set(c.pods...)
+	c.lists(before)
+	ids, answers := []session.ID{}, map[session.ID]*jarvisv1.InferResponse{}
+	for i := range 40 {
+		id := session.ID(fmt.Sprintf("s-%d", i))
+		ids = append(ids, id)
+		first := c.owner(before, id).infer(t, id, &jarvisv1.InferRequest{})
+		require.EqualValues(t, 1, first.GetServed().GetEpoch())
+		answers[id] = first
+	}
+	want := 0
+	for _, id := range ids {
+		if c.owner(before, id) != c.owner(after3, id) {
+			want++
+		}
+	}
+	moving, sent := c.prepare(after3, c.pods[:2]...)
+	require.Equal(t, want, moving, "to the bit")
+	require.Equal(t, want, sent)
+	again, resent := c.prepare(after3, c.pods[:2]...)
+	require.Equal(t, []int{want, want}, []int{again, resent})
+	require.InDelta(t, want, c.pods[0].count(t, "sent")+c.pods[1].count(t, "sent"), 0, "but nothing is sent twice")
+
+	c.lists(after3)
+	for _, id := range ids {
+		to := c.owner(after3, id)
+		next := to.infer(t, id, after(answers[id]))
+		require.Equal(t, warm, next.GetServed().GetState(), id)
+		require.Equal(t, to.name, next.GetServed().GetPod())
+		require.EqualValues(t, 2, next.GetServed().GetTurn())
+		require.Equal(t, answers[id].GetServed().GetChecksum(), next.GetServed().GetPreviousChecksum())
+		epoch := uint64(1)
+		if to != c.owner(before, id) {
+			epoch = 2
+		}
+		require.Equal(t, epoch, next.GetServed().GetEpoch())
+	}
+}
+
+func TestASessionThatWentOnIsBroughtUpToDate(t *testing.T) {
+	c, id, from, to := grown(t)
+	last := from.infer(t, id, &jarvisv1.InferRequest{Prompt: "one"})
+	c.prepare(set(c.pods...), from)
+	last = from.infer(t, id, after(last))
+	last = from.infer(t, id, &jarvisv1.InferRequest{Prompt: "two", LastTurn: last.GetServed().GetTurn(), LastChecksum: last.GetServed().GetChecksum()})
+	c.lists(set(c.pods...))
+	next := to.infer(t, id, &jarvisv1.InferRequest{Prompt: "two", LastTurn: last.GetServed().GetTurn(), LastChecksum: last.GetServed().GetChecksum()})
+	require.EqualValues(t, 4, next.GetServed().GetTurn())
+	require.Equal(t, cached, next.GetServed().GetState(), "its latest answer too")
+}
+
+func TestWithoutACopyTheFormerOwnerServesUntilThereIsOne(t *testing.T) {
+	c, id, from, to := grown(t)
+	last := from.infer(t, id, &jarvisv1.InferRequest{})
+	c.lists(set(c.pods...))
+
+	last = to.infer(t, id, after(last))
+	require.Equal(t, from.name, last.GetServed().GetPod())
+	require.Equal(t, warm, last.GetServed().GetState())
+	require.InDelta(t, 1, to.forwards(t), 0)
+	require.InDelta(t, 1, to.count(t, "pulled"), 0)
+
+	c.clock.Advance(sliceTime)
+	last = to.infer(t, id, after(last))
+	require.Equal(t, to.name, last.GetServed().GetPod())
+	require.Equal(t, warm, last.GetServed().GetState())
+	require.EqualValues(t, 3, last.GetServed().GetTurn())
+	require.EqualValues(t, 2, last.GetServed().GetEpoch())
+	require.InDelta(t, 1, to.forwards(t), 0)
+}
+
+func TestARequestAtTheOldOwnerIsPassedOnOnce(t *testing.T) {
+	c, id, from, to := grown(t)
+	last := from.infer(t, id, &jarvisv1.InferRequest{})
+	c.prepare(set(c.pods...), from)
+	require.NoError(t, to.rings.Update(set(c.pods...)))
+	last = to.infer(t, id, after(last))
+	require.Equal(t, from.name, last.GetServed().GetPod(), "while the pods differ, it stays where it is")
+	require.InDelta(t, 1, to.forwards(t), 0)
+	c.lists(set(c.pods...))
+	last = to.infer(t, id, after(last))
+	require.Equal(t, to.name, last.GetServed().GetPod())
+
+	late := from.infer(t, id, after(last))
+	require.Equal(t, to.name, late.GetServed().GetPod())
+	require.EqualValues(t, last.GetServed().GetTurn()+1, late.GetServed().GetTurn())
+	require.InDelta(t, 1, from.forwards(t), 0)
+	require.InDelta(t, 1, to.forwards(t), 0, "and no further")
+
+	req := connect.NewRequest(after(last))
+	req.Header().Set(wire.HeaderForwarded, "jarvis-2")
+	_, err := from.rpc.Infer(as(t, id), req)
+	moved := requireCode(t, connect.CodeFailedPrecondition, wire.CodeOwnerMoved, err)
+	require.Equal(t, to.name, moved.GetOwner())
+}
+
+func TestACallKeepsItsSessionUntilItMoves(t *testing.T) {
+	c, id, from, to := grown(t)
+	from.offer(t, id)
+	last := from.infer(t, id, &jarvisv1.InferRequest{})
+	c.prepare(set(c.pods...), from)
+	c.lists(set(c.pods...))
+
+	last = to.infer(t, id, after(last))
+	require.Equal(t, from.name, last.GetServed().GetPod(), "where the answer is heard")
+	require.True(t, last.GetServed().GetCallHeld())
+	require.True(t, last.GetSpoken())
+	_, err := to.rpc.Control(as(t, id), connect.NewRequest(&jarvisv1.ControlRequest{
+		Message: &jarvisv1.ControlRequest_Say{Say: &jarvisv1.Say{Text: "hello"}}}))
+	require.NoError(t, err)
+	require.Equal(t, "hello", from.calls.spoken()[len(from.calls.spoken())-1].Text)
+
+	_, err = to.rpc.Offer(as(t, id), connect.NewRequest(&jarvisv1.OfferRequest{Sdp: "offer", Standby: true}))
+	require.NoError(t, err)
+	last = to.infer(t, id, after(last))
+	require.Equal(t, from.name, last.GetServed().GetPod(), "a call on standby changes nothing")
+	require.True(t, to.calls.heard(as(t, id), id))
+	require.False(t, from.calls.Holds(id))
+	last = from.infer(t, id, after(last))
+	require.Equal(t, to.name, last.GetServed().GetPod())
+	require.True(t, last.GetServed().GetCallHeld())
+	require.EqualValues(t, 2, last.GetServed().GetEpoch())
+	require.EqualValues(t, 4, last.GetServed().GetTurn())
+}
+
+func TestACallerIsToldWhereToMove(t *testing.T) {
+	c, id, from, to := grown(t)
+	from.offer(t, id)
+	from.infer(t, id, &jarvisv1.InferRequest{})
+	c.lists(set(c.pods...))
+	ctx, stop := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	work.Go(func() { from.MigrateCalls(ctx) })
+	require.Eventually(t, func() bool { return len(from.calls.migrated()) > 0 }, 5*time.Second, time.Millisecond)
+	stop()
+	work.Wait()
+	told := from.calls.migrated()[0]
+	require.Equal(t, to.name, told.GetPod())
+	require.Equal(t, to.address, told.GetAddress())
+	require.EqualValues(t, 2, told.GetEpoch())
+	kept, err := to.rpc.Status(t.Context(), connect.NewRequest(&jarvisv1.StatusRequest{IncludeSessions: true}))
+	require.NoError(t, err)
+	require.Equal(t, from.name, kept.Msg.GetSessionList()[0].GetOwner(), "its copy is there before")
+}
+
+func TestANewCallBringsItsSession(t *testing.T) {
+	c, id, from, to := grown(t)
+	from.offer(t, id)
+	last := from.infer(t, id, &jarvisv1.InferRequest{})
+	c.prepare(set(c.pods...), from)
+	c.lists(set(c.pods...))
+	to.offer(t, id)
+	require.False(t, from.calls.Holds(id))
+	last = to.infer(t, id, after(last))
+	require.Equal(t, to.name, last.GetServed().GetPod())
+	require.EqualValues(t, 2, last.GetServed().GetTurn())
+}
+
+func TestAnOwnerThatIsGoneIsReplaced(t *testing.T) {
+	c, id, from, to := grown(t)
+	last := from.infer(t, id, &jarvisv1.InferRequest{})
+	c.prepare(set(c.pods...), from)
+	c.down.Store(from.address, true)
+	c.lists(set(c.pods...))
+	last = to.infer(t, id, after(last))
+	require.Equal(t, to.name, last.GetServed().GetPod())
+	require.EqualValues(t, 2, last.GetServed().GetEpoch())
+	require.EqualValues(t, 2, last.GetServed().GetTurn(), "from its copy")
+	require.InDelta(t, 1, to.count(t, "minted"), 0)
+}
+
+func TestAPodThatWasPassedOverGivesWayToTheHigherEpoch(t *testing.T) {
+	c, id, from, to := grown(t)
+	last := from.infer(t, id, &jarvisv1.InferRequest{})
+	c.prepare(set(c.pods...), from)
+	require.NoError(t, to.rings.Update(set(to))) // it sees none of the others
+	last = to.infer(t, id, after(last))
+	require.Equal(t, to.name, last.GetServed().GetPod())
+	require.EqualValues(t, 2, last.GetServed().GetEpoch())
+
+	c.lists(set(c.pods...))
+	last = from.infer(t, id, after(last))
+	require.Equal(t, to.name, last.GetServed().GetPod(), "whoever has seen the higher epoch does not get the old one's answers")
+	require.EqualValues(t, 3, last.GetServed().GetTurn())
+	_ = from.infer(t, id, &jarvisv1.InferRequest{}) // nor does anybody else from now on
+	require.InDelta(t, 2, from.forwards(t), 0)
+}
+
+func TestASessionIsGivenToOneProcess(t *testing.T) {
+	c, id, from, _ := grown(t)
+	from.infer(t, id, &jarvisv1.InferRequest{})
+	c.lists(set(c.pods...))
+	claim := func(incarnation string) (*jarvisv1.ClaimResponse, error) {
+		res, err := from.rpc.Claim(as(t, id), connect.NewRequest(&jarvisv1.ClaimRequest{
+			Pod: "jarvis-9", Incarnation: incarnation, Want: jarvisv1.Want_WANT_SESSION}))
+		if err != nil {
+			return nil, err
+		}
+		return res.Msg, nil
+	}
+	first, err := claim("a")
+	require.NoError(t, err)
+	require.Equal(t, "a", first.GetTitle().GetIncarnation())
+	again, err := claim("a")
+	require.NoError(t, err, "the answer may have been lost")
+	require.EqualValues(t, first.GetTitle().GetEpoch(), again.GetTitle().GetEpoch())
+	_, err = claim("b")
+	requireCode(t, connect.CodeFailedPrecondition, wire.CodeOwnerMoved, err)
+}
+
+func TestAGrantThatWasNotTakenYetIsGivenAgain(t *testing.T) {
+	c, id, from, to := grown(t)
+	last := from.infer(t, id, &jarvisv1.InferRequest{})
+	c.lists(set(c.pods...))
+	// The new owner's claim is answered, and the answer is lost.
+	_, err := from.rpc.Claim(as(t, id), connect.NewRequest(&jarvisv1.ClaimRequest{
+		Pod: to.name, Incarnation: "incarnation of " + to.name, Want: jarvisv1.Want_WANT_SESSION}))
+	require.NoError(t, err)
+	last = from.infer(t, id, after(last))
+	require.Equal(t, to.name, last.GetServed().GetPod(), "the giver does not take it back")
+	require.EqualValues(t, 2, last.GetServed().GetTurn())
+	require.EqualValues(t, 2, last.GetServed().GetEpoch())
+	require.Zero(t, from.count(t, "minted")+to.count(t, "minted"))
+}
+
+func TestConcurrentRequestsClaimOnce(t *testing.T) {
+	c, id, from, to := grown(t)
+	last := from.infer(t, id, &jarvisv1.InferRequest{})
+	c.prepare(set(c.pods...), from)
+	c.lists(set(c.pods...))
+	var wg sync.WaitGroup
+	turns := make([]uint64, 30)
+	for i := range turns {
+		wg.Go(func() {
+			res, err := to.rpc.Infer(session.NewContext(context.Background(), id), connect.NewRequest(after(last)))
+			if err == nil {
+				turns[i] = res.Msg.GetServed().GetTurn()
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[uint64]bool{}
+	for _, turn := range turns {
+		require.Greater(t, turn, uint64(1))
+		require.False(t, seen[turn], "one conversation")
+		seen[turn] = true
+	}
+	require.InDelta(t, 1, to.count(t, "claimed"), 0)
+	require.InDelta(t, 1, from.count(t, "given"), 0)
+}
+
+func TestALeavingPodHandsOverWhatItHas(t *testing.T) {
+	c, id, _, to := grown(t)
+	all := set(c.pods...)
+	c.lists(all)
+	last := to.infer(t, id, &jarvisv1.InferRequest{})
+	rest := set(c.pods[:2]...)
+	next := c.owner(rest, id)
+	to.Drain(t.Context(), time.Minute)
+	require.Zero(t, to.hands.Owns())
+	c.lists(rest)
+	again := next.infer(t, id, after(last))
+	require.Equal(t, next.name, again.GetServed().GetPod())
+	require.Equal(t, warm, again.GetServed().GetState())
+	require.EqualValues(t, 2, again.GetServed().GetTurn())
+}
+
+func TestWhatALeavingPodCouldNotHandOverIsNamed(t *testing.T) {
+	c, id, _, to := grown(t)
+	c.lists(set(c.pods...))
+	to.infer(t, id, &jarvisv1.InferRequest{})
+	for _, m := range c.pods[:2] {
+		c.down.Store(m.address, true)
+	}
+	to.Drain(t.Context(), 0)
+	require.Contains(t, to.log.String(), "session not handed over")
+	require.Contains(t, to.log.String(), string(id))
+}
+
+func TestThePodsOfAWholeFleetThatEndsDoNotWaitForOneAnother(t *testing.T) {
+	c := newTeam(t, 1)
+	c.lists(set(c.pods...))
+	c.pods[0].infer(t, "s", &jarvisv1.InferRequest{})
+	c.pods[0].Drain(t.Context(), time.Hour)
+}
+
+func TestAPodWithoutHandoffRefusesIt(t *testing.T) {
+	b := ready(t, nil)
+	_, err := b.rpc.Claim(as(t, "s"), connect.NewRequest(&jarvisv1.ClaimRequest{}))
+	require.Equal(t, connect.CodeUnimplemented, connect.CodeOf(err))
+}
+
+func TestACopyOfAnotherVersionIsRefused(t *testing.T) {
+	c := newTeam(t, 1)
+	for name, snap := range map[string]*jarvisv1.Snapshot{
+		"version":           {Version: 2},
+		"points":            {Version: 1, Recent: make([]*jarvisv1.Point, state.MaxPoints+1)},
+		"not at its points": {Version: 1, At: &jarvisv1.Point{Turn: 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := c.pods[0].rpc.Handoff(as(t, "s"), connect.NewRequest(&jarvisv1.HandoffRequest{
+				Title: &jarvisv1.Title{Epoch: 1, Owner: "jarvis-2", Incarnation: "x"}, Snapshot: snap}))
+			requireCode(t, connect.CodeInvalidArgument, wire.CodeBadRequest, err)
+		})
+	}
+}
+
+func TestARedialBringsTheStateOfAPodThatWasNotLost(t *testing.T) {
+	c, id, from, _ := grown(t)
+	from.offer(t, id)
+	last := from.infer(t, id, &jarvisv1.InferRequest{})
+	other := c.pods[1]
+	_, err := other.rpc.Offer(as(t, id), connect.NewRequest(&jarvisv1.OfferRequest{
+		Sdp: "offer", LostPod: from.name, LastEpoch: last.GetServed().GetEpoch()}))
+	require.NoError(t, err)
+	require.False(t, from.calls.Holds(id))
+	next := other.infer(t, id, after(last))
+	require.Equal(t, other.name, next.GetServed().GetPod(), "where the call is, whatever the ring says")
+	require.EqualValues(t, 2, next.GetServed().GetTurn())
+	again := from.infer(t, id, after(next))
+	require.Equal(t, other.name, again.GetServed().GetPod())
+}
