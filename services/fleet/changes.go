@@ -23,7 +23,7 @@ func (f *Fleet) Scale(ctx context.Context, pods int) (*fleetv1.Endpoints, error)
 	f.notices.add(slog.LevelInfo, fmt.Sprintf("scaling from %d to %d pods", len(have), pods))
 	if extra := len(have) - pods; extra > 0 {
 		victims := newestFirst(have)[:extra]
-		if err := f.endPods(victims...); err != nil {
+		if err := f.endPods(ctx, victims...); err != nil {
 			return nil, err
 		}
 		return f.endpointsAfter(f.awaitAll(ctx, victims, (*pod).absent))
@@ -91,7 +91,7 @@ func (f *Fleet) Stop(ctx context.Context, name string) (string, *fleetv1.Endpoin
 	if old.look().stopping {
 		return "", nil, fmt.Errorf("%w: %s is draining already", ErrPhase, name)
 	}
-	if err := f.endPods(old); err != nil {
+	if err := f.endPods(ctx, old); err != nil {
 		return "", nil, err
 	}
 	added, err := f.addPods(ctx, 1)
@@ -123,7 +123,7 @@ func (f *Fleet) Rollout(ctx context.Context) (*fleetv1.Endpoints, error) {
 		if err := f.awaitAll(ctx, added, (*pod).listed); err != nil {
 			return nil, err
 		}
-		if err := f.endPods(p); err != nil {
+		if err := f.endPods(ctx, p); err != nil {
 			return nil, err
 		}
 	}
@@ -208,11 +208,11 @@ func (f *Fleet) KillSmaran(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	before, err := f.smaran.member.kill()
+	before, err := f.ways[0].smaran.member.kill()
 	if err != nil {
 		return err
 	}
-	return f.board.await(ctx, func() (bool, error) { return f.smaran.member.serving(before) })
+	return f.board.await(ctx, func() (bool, error) { return f.ways[0].smaran.member.serving(before) })
 }
 
 func (f *Fleet) endpointsAfter(err error) (*fleetv1.Endpoints, error) {

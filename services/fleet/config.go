@@ -11,7 +11,7 @@ import (
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
 
-// Meshes and Redises that a Config can ask for.
+// Meshes, Redises and session stores that a Config can ask for.
 const (
 	MeshGo    = "go"
 	MeshEnvoy = "envoy"
@@ -19,6 +19,9 @@ const (
 	RedisAuto     = "auto"
 	RedisReal     = "real"
 	RedisEmbedded = "embedded"
+
+	StoreNone  = "none"
+	StoreRedis = "redis"
 )
 
 // maxPods is how many pods a change may ask for: the addresses of one block (see layout).
@@ -35,8 +38,9 @@ type Config struct {
 	Policy   mesh.Policy `help:"Policy of the mesh: ${policies}. The default follows the backend: ring for istio-hash, the stateful ones their own, else round_robin." default:"" placeholder:"NAME"`
 	RingSize uint64      `help:"Minimum size of the mesh's ring." default:"1024"`
 
-	Redis    string        `help:"A redis-server (REDIS_SERVER_BIN or PATH), one embedded here, or the first that is there." enum:"auto,real,embedded" default:"auto"`
-	RedisTTL time.Duration `help:"How long Redis keeps a session that nobody asks for; 0 leaves the default." default:"0"`
+	Redis        string        `help:"A redis-server (REDIS_SERVER_BIN or PATH), one embedded here, or the first that is there." enum:"auto,real,embedded" default:"auto"`
+	SessionStore string        `help:"Where the pods of the backend handoff keep conversations besides, for when one is killed: none, or redis." enum:"none,redis" default:"none"`
+	RedisTTL     time.Duration `help:"How long Redis keeps a session that nobody asks for; 0 leaves the default." default:"0"`
 
 	Seed        uint64 `help:"Makes everything random repeat; 0 takes a new one each time." default:"0"`
 	WeightsMB   int    `help:"Model weights that each pod loads before it is ready, in MiB." default:"32"`
@@ -47,6 +51,7 @@ type Config struct {
 	Detect       time.Duration `help:"How long until a pod's death is noticed and its endpoint leaves." default:"1s"`
 	RestartAfter time.Duration `help:"How long until a process that died is started anew." default:"1s"`
 	Batch        time.Duration `help:"Endpoints that change within so short a time of each other are written together." default:"100ms"`
+	SecondWay    time.Duration `help:"Run a second smaran with a mesh of its own beside the first, which learn of the endpoints so much later, as one proxy of a cluster does after another; 0 runs none." default:"0"`
 	StartTimeout time.Duration `help:"How long a process may take to be ready." default:"60s"`
 
 	Dir        string `help:"Directory for what a run needs; what is created there is removed at its end." default:"out/fleet"`
@@ -72,6 +77,9 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("%w: --policy %s with --backend %s: %w", ErrConfig, policy, c.Backend, err)
 		}
 	}
+	if c.SessionStore == StoreRedis && c.Backend != backend.Handoff {
+		return fmt.Errorf("%w: --session-store %s with --backend %s: only pods of the backend %s keep one", ErrConfig, c.SessionStore, c.Backend, backend.Handoff)
+	}
 	if c.RingSize < 1 {
 		return fmt.Errorf("%w: ring size 0: expected 1 or more", ErrConfig)
 	}
@@ -81,7 +89,7 @@ func (c *Config) Validate() error {
 	if c.PortBase < 1024 || c.PortBase > lastPortBase {
 		return fmt.Errorf("%w: port base %d: expected 1024 to %d", ErrConfig, c.PortBase, lastPortBase)
 	}
-	for _, d := range []time.Duration{c.Grace, c.Detect, c.RestartAfter, c.Batch, c.RedisTTL} {
+	for _, d := range []time.Duration{c.Grace, c.Detect, c.RestartAfter, c.Batch, c.RedisTTL, c.SecondWay} {
 		if d < 0 {
 			return fmt.Errorf("%w: %s: a time can't be negative", ErrConfig, d)
 		}

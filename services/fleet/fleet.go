@@ -15,6 +15,7 @@ import (
 	"github.com/jonboulle/clockwork"
 
 	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
+	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
 
 // Options are what a Fleet is given besides its Config.
@@ -38,14 +39,17 @@ type Fleet struct {
 	tokenKey string
 
 	// What the mesh runs as, checked before anything starts.
-	meshProcess proc.Spec
-	meshProbe   probe
-
-	dir     *runDir
-	layout  *layout
-	ledger  *ledger
-	notices *notices
-	board   *board
+	// ways are one, or two.
+	ways []*way
+	// late is nil with one way.
+	late   *lateCopy
+	dir    *runDir
+	layout *layout
+	ledger *ledger
+	// admission is nil where pods hand nothing over.
+	admission *admission
+	notices   *notices
+	board     *board
 	*supervision
 
 	// turn holds one token: changes come one at a time. rng belongs to who has it.
@@ -65,8 +69,6 @@ type Fleet struct {
 	down       bool // nothing is launched any more
 	pods       []*pod
 	lastNumber int
-	mesh       service
-	smaran     service
 	redis      service
 	embedded   *embeddedRedis // in place of redis.member
 }
@@ -129,11 +131,24 @@ func (f *Fleet) prepare(ctx context.Context, o Options) (err error) {
 		detect: f.cfg.Detect, restartAfter: f.cfg.RestartAfter, startTimeout: f.cfg.StartTimeout,
 		notices: f.notices, changed: f.board.announce,
 	}
-	f.describeServices(ctx, public)
-	if f.meshProcess, f.meshProbe, err = f.meshSpec(); err != nil {
+	f.describeRedis(ctx)
+	first, err := f.firstWay(ctx, public)
+	if err != nil {
 		return err
 	}
-	f.ledger, err = newLedger(f.dir.endpointsFile(), o.Clock, f.cfg.Batch, func(err error) {
+	f.ways = []*way{first}
+	if f.cfg.SecondWay > 0 {
+		second, err := f.secondWay(ctx)
+		if err != nil {
+			return err
+		}
+		f.ways = append(f.ways, second)
+		f.late = newLateCopy(f.dir.lateEndpointsFile(), f.cfg.SecondWay)
+	}
+	if f.cfg.Backend == backend.Handoff {
+		f.admission = newAdmission(f)
+	}
+	f.ledger, err = newLedger(f.dir.endpointsFile(), f.late, o.Clock, f.cfg.Batch, func(err error) {
 		if err != nil {
 			f.notices.add(slog.LevelError, err.Error())
 		}
@@ -151,6 +166,9 @@ func (f *Fleet) Start(ctx context.Context) error {
 	}
 	defer release()
 	f.background(f.ledger.run)
+	if f.handsOver() {
+		f.background(f.admission.run)
+	}
 	f.ledger.hold()
 	if err := f.redisUp(ctx); err != nil {
 		return err
@@ -161,15 +179,20 @@ func (f *Fleet) Start(ctx context.Context) error {
 	if err := f.ledger.release(); err != nil {
 		return err
 	}
+	if f.late != nil {
+		if err := f.late.catchUp(); err != nil {
+			return err
+		}
+		f.background(f.runLateCopy)
+	}
 	// Last, so that they have seen the pods once they are ready.
-	if err := f.start(&f.mesh, meshName, f.meshProcess, f.meshProbe); err != nil {
-		return err
+	for _, w := range f.ways {
+		if err := f.startWay(w); err != nil {
+			return err
+		}
 	}
-	if err := f.startSmaran(); err != nil {
-		return err
-	}
-	for _, m := range []*member{f.mesh.member, f.smaran.member} {
-		if err := f.board.await(ctx, func() (bool, error) { return m.serving(0) }); err != nil {
+	for _, w := range f.ways {
+		if err := f.awaitWay(ctx, w); err != nil {
 			return err
 		}
 	}

@@ -31,6 +31,8 @@ type ledger struct {
 	written func(error) // called after each attempt to write, without the lock
 
 	kick chan struct{}
+	// late is nil without a second file.
+	late *lateCopy
 
 	mu      sync.Mutex
 	entries []entry
@@ -48,8 +50,8 @@ type entry struct {
 }
 
 // newLedger writes the first version, without any endpoint, so that who watches the file finds it.
-func newLedger(path string, clock clockwork.Clock, batch time.Duration, written func(error)) (*ledger, error) {
-	l := &ledger{path: path, clock: clock, batch: batch, written: written,
+func newLedger(path string, late *lateCopy, clock clockwork.Clock, batch time.Duration, written func(error)) (*ledger, error) {
+	l := &ledger{path: path, clock: clock, batch: batch, written: written, late: late,
 		kick: make(chan struct{}, 1), current: &fleetv1.Endpoints{}}
 	if err := l.write(); err != nil {
 		return nil, err
@@ -110,11 +112,48 @@ func (l *ledger) release() error {
 func (l *ledger) join(number int, pod, address string) {
 	l.mu.Lock()
 	if l.find(pod) < 0 {
-		e := endpoints.Endpoint{Pod: pod, Address: address, Health: endpoints.Healthy}
-		l.entries = append(l.entries, entry{endpoint: e, number: number, batch: l.current.GetVersion() + 1})
+		l.entries = append(l.entries, l.entry(number, pod, address))
 	}
 	l.mu.Unlock()
 	l.later()
+}
+
+// entry is a pod that joins with the next version.
+func (l *ledger) entry(number int, pod, address string) entry {
+	e := endpoints.Endpoint{Pod: pod, Address: address, Health: endpoints.Healthy}
+	return entry{endpoint: e, number: number, batch: l.current.GetVersion() + 1}
+}
+
+// lists is whether the pod has a place, written or about to be.
+func (l *ledger) lists(pod string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.find(pod) >= 0
+}
+
+// holds is whether joins are held back until release.
+func (l *ledger) holds() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held
+}
+
+// inRotation are the endpoints that get sessions, in their order, once those in joining have joined and those in leaving left.
+func (l *ledger) inRotation(joining []*pod, leaving ...string) []endpoints.Endpoint {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := slices.Clone(l.entries)
+	for _, p := range joining {
+		next = append(next, l.entry(p.number, p.name, p.at.http))
+	}
+	sortEntries(next)
+	var rotation []endpoints.Endpoint
+	for _, e := range next {
+		if e.endpoint.Health.InRotation() && !slices.Contains(leaving, e.endpoint.Pod) {
+			rotation = append(rotation, e.endpoint)
+		}
+	}
+	return rotation
 }
 
 // gone removes pods in the next batch.
@@ -180,13 +219,17 @@ func (l *ledger) differs() bool {
 }
 
 func (l *ledger) sorted() []entry {
-	slices.SortStableFunc(l.entries, func(a, b entry) int {
+	sortEntries(l.entries)
+	return l.entries
+}
+
+func sortEntries(entries []entry) {
+	slices.SortStableFunc(entries, func(a, b entry) int {
 		if a.batch != b.batch {
 			return int(a.batch) - int(b.batch)
 		}
 		return a.number - b.number
 	})
-	return l.entries
 }
 
 // write replaces the file. The caller holds the lock, which keeps versions in order; the file is small.
@@ -204,7 +247,11 @@ func (l *ledger) write() error {
 		l.failed = fmt.Errorf("version %d of the endpoints: %w", version, l.failed)
 		return l.failed
 	}
-	next.Written = timestamppb.New(l.clock.Now())
+	now := l.clock.Now()
+	next.Written = timestamppb.New(now)
+	if l.late != nil {
+		l.late.add(set, now)
+	}
 	if len(l.history) == maxHistory {
 		l.history = append(l.history[:0:0], l.history[1:]...)
 	}

@@ -30,39 +30,39 @@ func (c *Config) ringSize() uint64 {
 	return 0
 }
 
-func (f *Fleet) meshArgs() []string {
+func (f *Fleet) meshArgs(w *way) []string {
 	return []string{
-		"--listen", f.mesh.address, "--admin", f.mesh.admin, "--endpoints", f.dir.endpointsFile(),
+		"--listen", w.mesh.address, "--admin", w.mesh.admin, "--endpoints", w.endpoints,
 		"--policy", string(f.cfg.meshPolicy()), "--ring-size", strconv.FormatUint(f.cfg.RingSize, 10),
 		"--shutdown-grace", f.cfg.Grace.String(), "--seed", strconv.FormatUint(f.cfg.Seed, 10), "--log-level", f.cfg.LogLevel,
 	}
 }
 
 // meshSpec is our own mesh, or an Envoy that is told the same. It fails for options that either refuses.
-func (f *Fleet) meshSpec() (proc.Spec, probe, error) {
+func (f *Fleet) meshSpec(w *way) (proc.Spec, probe, error) {
 	own := environment{}.overridden(config.PrefixMesh, f.cfg.Env)
-	options, err := mesh.Parse(f.meshArgs(), own, io.Discard)
+	options, err := mesh.Parse(f.meshArgs(w), own, io.Discard)
 	if err != nil {
 		return proc.Spec{}, nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	if f.cfg.Mesh == MeshEnvoy {
-		spec, err := f.envoySpec(options)
-		return spec, answers200(probeClient(), "http://"+f.mesh.admin+envoyReadyPath), err
+		spec, err := f.envoySpec(w, options)
+		return spec, answers200(probeClient(), "http://"+w.mesh.admin+envoyReadyPath), err
 	}
 	return proc.Spec{
 		Path: f.programs.mesh,
-		Args: f.meshArgs(),
+		Args: f.meshArgs(w),
 		Env:  append(f.environ.with(goLimits(serviceMemoryMiB)), own...),
-		Log:  f.dir.log(meshName),
-	}, answers200(probeClient(), "http://"+f.mesh.admin+wire.PathReady), nil
+		Log:  f.dir.log(meshName + w.suffix),
+	}, answers200(probeClient(), "http://"+w.mesh.admin+wire.PathReady), nil
 }
 
-func (f *Fleet) envoySpec(o mesh.Options) (proc.Spec, error) {
+func (f *Fleet) envoySpec(w *way, o mesh.Options) (proc.Spec, error) {
 	bootstrap, err := envoyconfig.Bootstrap(o)
 	if err != nil {
 		return proc.Spec{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	path := filepath.Join(f.dir.path, "envoy.json")
+	path := filepath.Join(f.dir.path, "envoy"+w.suffix+".json")
 	if err := os.WriteFile(path, bootstrap, 0o644); err != nil {
 		return proc.Spec{}, fmt.Errorf("envoy's bootstrap: %w", err)
 	}
@@ -76,6 +76,6 @@ func (f *Fleet) envoySpec(o mesh.Options) (proc.Spec, error) {
 			"--disable-hot-restart",
 			"--log-level", "warn",
 		},
-		Env: f.environ, Log: f.dir.log(meshName), Foreign: true,
+		Env: f.environ, Log: f.dir.log(meshName + w.suffix), Foreign: true,
 	}, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/smaran-v2/smaran/services/discovery"
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
 	"github.com/smaran-v2/smaran/services/internal/config"
@@ -25,7 +26,13 @@ type pod struct {
 	at     podAddresses
 }
 
-func (p *pod) up() { p.fleet.ledger.join(p.number, p.name, p.at.http) }
+func (p *pod) up() {
+	if p.fleet.handsOver() {
+		p.fleet.admission.ask(p)
+		return
+	}
+	p.fleet.ledger.join(p.number, p.name, p.at.http)
+}
 
 func (p *pod) noticed() { p.fleet.ledger.leave(p.name) }
 
@@ -88,6 +95,9 @@ func podName(number int) string { return jarvisName + "-" + strconv.Itoa(number)
 // addPods starts n pods, a bounded number at a time, and returns once all are ready. Those that do not get ready stay and are
 // tried on, as a ReplicaSet's would.
 func (f *Fleet) addPods(ctx context.Context, n int) ([]*pod, error) {
+	if f.handsOver() {
+		f.admission.expect(n)
+	}
 	var added []*pod
 	group, ctx := errgroup.WithContext(ctx)
 	slots := make(chan struct{}, maxStarting())
@@ -112,10 +122,13 @@ func (f *Fleet) addPods(ctx context.Context, n int) ([]*pod, error) {
 }
 
 // endPods drains and ends pods, all at the same time, and does not wait for it.
-func (f *Fleet) endPods(pods ...*pod) error {
+func (f *Fleet) endPods(ctx context.Context, pods ...*pod) error {
 	names := make([]string, len(pods))
 	for i, p := range pods {
 		names[i] = p.name
+	}
+	if f.handsOver() {
+		f.admission.prepare(ctx, f.ledger.inRotation(nil, names...))
 	}
 	if err := f.ledger.drain(names...); err != nil {
 		return err
@@ -164,10 +177,16 @@ func (f *Fleet) podSpec(name string, p *pod) proc.Spec {
 		"DRAIN_TIMEOUT": f.cfg.Grace.String(),
 		"SESSION_MODE":  f.cfg.SessionMode,
 		"SEED":          f.seedOf(p.number),
-		"REDIS_ADDR":    f.leaseRegister(),
+		"REDIS_ADDR":    f.redisOfPods(),
 		"LOG_LEVEL":     f.cfg.LogLevel,
 	} {
 		settings[config.PrefixJarvis+key] = value
+	}
+	if f.handsOver() {
+		settings[config.PrefixJarvis+"ENDPOINTS"] = discovery.File(f.dir.endpointsFile()).String()
+		settings[config.PrefixJarvis+"SESSION_STORE"] = f.cfg.SessionStore
+		settings[config.PrefixJarvis+"HASH"] = string(f.cfg.meshPolicy())
+		settings[config.PrefixJarvis+"RING_SIZE"] = strconv.FormatUint(f.cfg.RingSize, 10)
 	}
 	if f.cfg.RedisTTL > 0 {
 		settings[config.PrefixJarvis+"REDIS_TTL"] = f.cfg.RedisTTL.String()

@@ -9,13 +9,10 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/smaran-v2/smaran/services/discovery"
 	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
-	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/smaran/token"
 	"github.com/smaran-v2/smaran/services/version"
-	"github.com/smaran-v2/smaran/services/wire"
 )
 
 const (
@@ -50,48 +47,13 @@ func (f *Fleet) start(s *service, name string, spec proc.Spec, p probe) error {
 	return f.launch(s.member)
 }
 
-// describeServices says what runs beside the pods, and where.
-func (f *Fleet) describeServices(ctx context.Context, public string) {
-	f.smaran = service{address: public, admin: f.layout.local(offsetSmaranAdmin), kind: kindGo, version: version.String()}
-	f.mesh = service{address: f.layout.local(offsetMesh), admin: f.layout.local(offsetMeshAdmin), kind: kindGo, version: version.String()}
-	if f.cfg.Mesh == MeshEnvoy {
-		f.mesh.kind, f.mesh.version = kindEnvoy, versionOf(ctx, f.programs.envoy)
-	}
+// describeRedis says which Redis runs, and where.
+func (f *Fleet) describeRedis(ctx context.Context) {
 	f.redis = service{address: f.layout.local(offsetRedis), kind: kindRedis, version: versionOf(ctx, f.programs.redis)}
 	if f.programs.redis == "" {
 		f.redis.kind, f.redis.version = kindMiniredis, version.String()
 		f.embedded = &embeddedRedis{address: f.redis.address}
 	}
-}
-
-func (f *Fleet) startSmaran() error {
-	settings := goLimits(serviceMemoryMiB)
-	for key, value := range map[string]string{
-		"LISTEN": f.smaran.address, "ADMIN_LISTEN": f.smaran.admin,
-		"BACKEND":                string(f.cfg.Backend),
-		"ALLOW_BACKEND_OVERRIDE": strconv.FormatBool(f.cfg.Override),
-		"ENDPOINTS":              discovery.File(f.dir.endpointsFile()).String(),
-		"MESH_URL":               baseURL(f.mesh.address),
-		"MESH_POLICY":            string(f.cfg.meshPolicy()),
-		"RING_SIZE":              strconv.FormatUint(f.cfg.RingSize, 10),
-		"REDIS_ADDR":             f.redis.address,
-		"TOKEN_KEYS":             f.tokenKey,
-		"SESSION_MODE":           f.cfg.SessionMode,
-		"SHUTDOWN_GRACE":         f.cfg.Grace.String(),
-		"SEED":                   f.seedOf(0),
-		"LOG_LEVEL":              f.cfg.LogLevel,
-	} {
-		settings[config.PrefixSmaran+key] = value
-	}
-	if f.cfg.RedisTTL > 0 {
-		settings[config.PrefixSmaran+"REDIS_TTL"] = f.cfg.RedisTTL.String()
-	}
-	spec := proc.Spec{
-		Path: f.programs.smaran,
-		Env:  f.environ.with(settings).overridden(config.PrefixSmaran, f.cfg.Env),
-		Log:  f.dir.log(smaranName),
-	}
-	return f.start(&f.smaran, smaranName, spec, answers200(probeClient(), "http://"+f.smaran.admin+wire.PathReady))
 }
 
 // redisUp returns once Redis answers.
@@ -146,9 +108,9 @@ func (f *Fleet) redisKept() bool {
 	return !f.redis.member.look().stopping
 }
 
-// leaseRegister is the Redis in which pods keep their leases; only one backend reads them.
-func (f *Fleet) leaseRegister() string {
-	if f.cfg.Backend == backend.Redis || f.cfg.Override {
+// redisOfPods is the Redis in which pods keep their leases, which only one backend reads, and their conversations, if they are to.
+func (f *Fleet) redisOfPods() string {
+	if f.cfg.Backend == backend.Redis || f.cfg.Override || f.cfg.SessionStore == StoreRedis {
 		return f.redis.address
 	}
 	return ""

@@ -64,6 +64,9 @@ func (d *runDir) logs() string           { return filepath.Join(d.path, logsName
 func (d *runDir) log(name string) string { return filepath.Join(d.logs(), name+".log") }
 func (d *runDir) endpointsFile() string  { return filepath.Join(d.path, "endpoints.json") }
 
+// lateEndpointsFile is the second way's (see way).
+func (d *runDir) lateEndpointsFile() string { return filepath.Join(d.path, "endpoints-late.json") }
+
 // remove deletes all of it, and the directories above that it had to make. With keep the logs stay, at the returned path.
 func (d *runDir) remove(keep bool) (kept string, err error) {
 	defer d.lock.Close()

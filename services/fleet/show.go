@@ -90,14 +90,14 @@ func show(w io.Writer, s *fleetv1.StatusResponse, load []*jarvisv1.StatusRespons
 	for _, e := range current.GetEndpoints() {
 		health[e.GetPod()] = e.GetHealth()
 	}
-	pods := newTable("POD", "PHASE", "ENDPOINT", "PID", "ADDRESS", "RESTARTS", "SESSIONS", "CALLS", "UP")
+	pods := newTable("POD", "PHASE", "ENDPOINT", "PID", "ADDRESS", "RESTARTS", "SESSIONS", "CALLS", "DRAIN", "UP")
 	for i, p := range s.GetPods() {
 		sessions, calls := "-", "-"
 		if l := load[i]; l != nil {
 			sessions, calls = strconv.Itoa(int(l.GetSessions())), strconv.Itoa(int(l.GetCalls()))
 		}
 		pods.AppendRow(table.Row{p.GetName(), phaseName(p.GetPhase()), dash(health[p.GetName()]), pid(p.GetPid()), p.GetAddress(),
-			p.GetRestarts(), sessions, calls, uptime(p)})
+			p.GetRestarts(), sessions, calls, drainText(load[i].GetDrain()), uptime(p)})
 	}
 	rest := newTable("PROCESS", "KIND", "STATE", "PID", "ADDRESS", "ADMIN", "VERSION")
 	for _, p := range s.GetProcesses() {
@@ -154,6 +154,14 @@ func pid(n int64) string {
 		return "-"
 	}
 	return strconv.FormatInt(n, 10)
+}
+
+// drainText is what a pod that drains has left to do; "-" for one that does not.
+func drainText(d *jarvisv1.Drain) string {
+	if d == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%d left, %s", d.GetSessions(), d.GetRemaining().AsDuration().Round(100*time.Millisecond))
 }
 
 // uptime is how long the pod's process has run; "-" for one that was never started.

@@ -2,13 +2,18 @@ package fleet
 
 import (
 	"os"
+	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/version"
 	"github.com/smaran-v2/smaran/services/wire"
 )
+
+// settleMargin is how long a change of the endpoints takes at most to reach who watches the file.
+const settleMargin = 500 * time.Millisecond
 
 // Status describes the fleet. It never waits for a change.
 func (f *Fleet) Status() *fleetv1.StatusResponse {
@@ -18,20 +23,28 @@ func (f *Fleet) Status() *fleetv1.StatusResponse {
 		Backend:     string(f.cfg.Backend),
 		Policy:      string(f.cfg.meshPolicy()),
 		RingSize:    f.cfg.ringSize(),
-		SmaranUrl:   baseURL(f.smaran.address),
-		MeshUrl:     baseURL(f.mesh.address),
+		SmaranUrl:   baseURL(f.ways[0].smaran.address),
+		MeshUrl:     baseURL(f.ways[0].mesh.address),
 		SessionMode: f.cfg.SessionMode,
-		History:     f.ledger.versions(),
-		Notices:     f.notices.all(),
+		// A second way is behind by so much.
+		SettleMargin: durationpb.New(f.cfg.SecondWay + settleMargin),
+		History:      f.ledger.versions(),
+		Notices:      f.notices.all(),
 		Processes: []*fleetv1.Process{
 			{Name: wire.FleetProcess, Pid: int64(os.Getpid()), Address: f.control, Running: true, Kind: kindGo, Version: version.String()},
-			f.smaran.status(smaranName),
-			f.mesh.status(meshName),
+			f.ways[0].smaran.status(smaranName),
+			f.ways[0].mesh.status(meshName),
 			f.redis.status(redisName),
 		},
 	}
 	if f.embedded != nil {
 		s.Processes[3].Pid, s.Processes[3].Running = int64(os.Getpid()), f.embedded.server != nil
+	}
+	for _, w := range f.ways {
+		s.SmaranUrls = append(s.SmaranUrls, baseURL(w.smaran.address))
+	}
+	if len(f.ways) > 1 {
+		s.Processes = append(s.Processes, f.ways[1].smaran.status(smaranName+secondSuffix), f.ways[1].mesh.status(meshName+secondSuffix))
 	}
 	for _, p := range f.pods {
 		s.Pods = append(s.Pods, p.status())
