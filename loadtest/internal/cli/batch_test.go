@@ -67,7 +67,7 @@ func TestCompareInterleavesBackends(t *testing.T) {
 func TestCompareTakesBothPoliciesOfTheMesh(t *testing.T) {
 	all := (&compareCmd{}).backends()
 	require.Equal(t, []string{
-		"roundrobin", "redis-plain", "redis", "app-hash", "istio-hash", "istio-hash:maglev", "stateful-header", "stateful-cookie",
+		"roundrobin", "redis-plain", "redis", "app-hash", "istio-hash", "istio-hash:maglev", "stateful-header", "stateful-cookie", "handoff",
 	}, all)
 	require.NoError(t, checkBackends(all))
 }

@@ -33,7 +33,7 @@ func TestFlagErrorsSayWhatIsWanted(t *testing.T) {
 		"no such flag":       {[]string{"run", "--speed", "3"}, "unknown flag --speed"},
 		"backend":            {[]string{"run", "--backend", "coin"}, "want one of roundrobin, redis-plain"},
 		"policy":             {[]string{"run", "--backend", "istio-hash:dice"}, "istio-hash:maglev"},
-		"policy of another":  {[]string{"run", "--backend", "redis:maglev"}, "only istio-hash has policies"},
+		"policy of another":  {[]string{"run", "--backend", "redis:maglev"}, "only istio-hash and handoff have policies"},
 		"one of several":     {[]string{"run", "--backend", "redis,coin"}, "coin"},
 		"no backend":         {[]string{"compare", "--backend", ""}, "usage: \"\" has an empty name"},
 		"a backend less":     {[]string{"run", "--backend", "redis,"}, "usage: \"redis,\" has an empty name"},

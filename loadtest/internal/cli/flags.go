@@ -41,11 +41,17 @@ type loadFlags struct {
 
 	Watchdog time.Duration `help:"A caller that hears nothing for so long redials." default:"100ms"`
 
+	RedialJitter time.Duration `help:"A caller whose call is lost waits a random time of up to so long before it redials." default:"0s"`
+
+	Grace        time.Duration `help:"How long a pod that is told to end may take for its calls." default:"5s"`
+	SessionStore string        `help:"Where the pods of the backend handoff keep conversations besides, for when one is killed: none or redis." enum:"none,redis" default:"none"`
+
 	Driver string `help:"Where fleets run: on this machine, as a docker compose project, or in a Kubernetes cluster." enum:"local,compose,kubernetes" default:"local"`
 
-	Fleet string `help:"Local: the fleet program; default: beside this one." placeholder:"PATH" group:"local"`
-	Mesh  string `help:"Local: data plane, our own (go, the default) or a real Envoy (envoy)." enum:"go,envoy," default:"" placeholder:"NAME" group:"local"`
-	Redis string `help:"Local: a redis-server (real), one in the fleet (embedded), or the first that is there (auto, the default)." enum:"auto,real,embedded," default:"" placeholder:"NAME" group:"local"`
+	Fleet     string        `help:"Local: the fleet program; default: beside this one." placeholder:"PATH" group:"local"`
+	Mesh      string        `help:"Local: data plane, our own (go, the default) or a real Envoy (envoy)." enum:"go,envoy," default:"" placeholder:"NAME" group:"local"`
+	Redis     string        `help:"Local: a redis-server (real), one in the fleet (embedded), or the first that is there (auto, the default)." enum:"auto,real,embedded," default:"" placeholder:"NAME" group:"local"`
+	SecondWay time.Duration `help:"Local: run a second smaran with a mesh of its own, which learn of the endpoints so much later; each caller's requests go by both in turn." default:"0s" group:"local"`
 
 	ComposeFile string `help:"Compose: the file; default: docker-compose.yaml here or in a folder above." placeholder:"PATH" group:"compose"`
 	Project     string `help:"Compose: the project's name, which must not be running; default: the file's." placeholder:"NAME" group:"compose"`
@@ -71,6 +77,14 @@ func (f *loadFlags) Validate() error {
 		return fmt.Errorf("%w: --warmup %v: want 0s or more", errUsage, f.Warmup)
 	case f.GapThreshold <= 0:
 		return fmt.Errorf("%w: --gap-threshold %v: want more than 0s", errUsage, f.GapThreshold)
+	case f.RedialJitter < 0:
+		return fmt.Errorf("%w: --redial-jitter %v: want 0s or more", errUsage, f.RedialJitter)
+	case f.SecondWay < 0:
+		return fmt.Errorf("%w: --second-way %v: want 0s or more", errUsage, f.SecondWay)
+	case f.SecondWay > 0 && f.Driver != localDriver:
+		return fmt.Errorf("%w: --second-way is for --driver %s; with --driver %s leave it out", errUsage, localDriver, f.Driver)
+	case f.Grace <= 0:
+		return fmt.Errorf("%w: --grace %v: want more than 0s", errUsage, f.Grace)
 	case f.Watchdog < 40*time.Millisecond:
 		return fmt.Errorf("%w: --watchdog %v: want at least 40ms, two frames", errUsage, f.Watchdog)
 	default:
@@ -78,8 +92,14 @@ func (f *loadFlags) Validate() error {
 	}
 }
 
+// maxGrace is what the manifests leave a pod's calls between preStop and the end of its grace period.
+const maxGrace = 10 * time.Second
+
 // checkDriver fails with errUsage for a flag that --driver has no use for.
 func (f *loadFlags) checkDriver() error {
+	if f.Driver != localDriver && f.Grace > maxGrace {
+		return fmt.Errorf("%w: --grace %v: want %v or less with --driver %s, whose manifests leave no more", errUsage, f.Grace, maxGrace, f.Driver)
+	}
 	for _, flag := range []struct{ name, value, driver string }{
 		{"--fleet", f.Fleet, localDriver}, {"--mesh", f.Mesh, localDriver}, {"--redis", f.Redis, localDriver},
 		{"--compose-file", f.ComposeFile, composeDriver}, {"--project", f.Project, composeDriver},
@@ -101,6 +121,7 @@ func (f *loadFlags) spec(backend string, s scenario.Scenario, repeat int) engine
 		Backend: backend, Scenario: s, Repeat: repeat,
 		Load:       plan.Load{Calls: f.Calls, Rate: f.Rate, CallRate: f.CallRate, Warmup: f.Warmup, Seed: f.Seed},
 		OnMisroute: f.OnMisroute, GapThreshold: f.GapThreshold, Watchdog: f.Watchdog, Mesh: f.Mesh, Redis: f.Redis,
+		RedialJitter: f.RedialJitter, Grace: f.Grace, SecondWay: f.SecondWay, SessionStore: f.SessionStore,
 	}
 }
 
@@ -124,7 +145,7 @@ func (f *loadFlags) driver(a *app) (driver.Driver, error) {
 }
 
 // hashPolicies are what a backend may be followed by, after a colon.
-var hashPolicies = map[string][]string{"istio-hash": {"ring", "maglev"}}
+var hashPolicies = map[string][]string{string(backend.IstioHash): {"ring", "maglev"}, string(backend.Handoff): {"ring", "maglev"}}
 
 // checkBackends fails with errUsage where a name or policy is unknown.
 func checkBackends(names []string) error {
@@ -134,7 +155,7 @@ func checkBackends(names []string) error {
 			return fmt.Errorf("%w: --backend %s: want one of %s", errUsage, n, strings.Join(allBackends(), ", "))
 		}
 		if strings.Contains(n, ":") && !slices.Contains(hashPolicies[base], policy) {
-			return fmt.Errorf("%w: --backend %s: only istio-hash has policies: istio-hash:ring and istio-hash:maglev", errUsage, n)
+			return fmt.Errorf("%w: --backend %s: only istio-hash and handoff have policies, such as istio-hash:maglev", errUsage, n)
 		}
 	}
 	return nil

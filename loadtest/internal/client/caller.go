@@ -3,10 +3,13 @@ package client
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // Caller is one simulated caller. Run owns its call; the other methods are the things it does, each for as long as it takes, and may
@@ -35,11 +38,12 @@ func New(cfg Config) (*Caller, error) {
 	if cfg.Headerless {
 		id = ""
 	}
-	e, err := newEdge(cfg.BaseURL, id, cfg.Transport)
-	if err != nil {
+	c := &Caller{cfg: cfg, start: make(chan struct{})}
+	var err error
+	if c.edge, err = newEdge(cfg.BaseURLs, id, cfg.Transport, func() { c.happened(tally.Forward) }); err != nil {
 		return nil, err
 	}
-	return &Caller{cfg: cfg, edge: e, start: make(chan struct{})}, nil
+	return c, nil
 }
 
 // Place tells Run to put the call up.
@@ -58,7 +62,7 @@ func (c *Caller) Run(ctx context.Context) {
 		if !ok {
 			return
 		}
-		next, ok := call.wait(ctx)
+		call, next, ok := c.talk(ctx, call)
 		c.setCall(nil)
 		if !ok {
 			c.hangup(ctx, call)
@@ -68,8 +72,81 @@ func (c *Caller) Run(ctx context.Context) {
 		c.cfg.Recorder.Loss(c.cfg.Call, c.now())
 		c.happened(tally.Renegotiation)
 		c.release(call)
-		why = &next
+		why = next
 	}
+}
+
+// talk keeps a call up, moving it where it is told to, until there is a reason to redial, or ctx ends. It returns the call as it is then.
+func (c *Caller) talk(ctx context.Context, call *placed) (*placed, *need, bool) {
+	for {
+		why, to, ok := call.wait(ctx)
+		if !ok || why != nil {
+			return call, why, ok
+		}
+		if moved := c.migrate(ctx, call, *to); moved != nil {
+			call = moved
+		}
+	}
+}
+
+// migrate dials the pod that a call is to move to, and hangs up the old one once the agent is heard there. It returns nil where that
+// fails: then the old call goes on.
+func (c *Caller) migrate(ctx context.Context, call *placed, to migration) *placed {
+	dialling, stop := context.WithCancel(ctx)
+	defer stop()
+	defer c.whenLost(dialling, call, stop)()
+	moved, err := c.dial(dialling, c.header(http.Header{wire.HeaderMigrate: {to.token}}))
+	if err != nil {
+		if ctx.Err() == nil {
+			c.cfg.Recorder.SideError("migration: " + Code(err))
+			c.cfg.Log.Debug("did not move", "call", c.cfg.Call, "pod", to.pod, "error", err)
+		}
+		return nil
+	}
+	c.happened(tally.Migration)
+	c.setCall(moved)
+	call.endFollow() // a caller has one stream
+	<-call.followed
+	c.follow(ctx, moved)
+	c.release(call)
+	return moved
+}
+
+// lateAgent is how long an agent that has fallen silent may take to be heard on the second call.
+const lateAgent = 200 * time.Millisecond
+
+// whenLost stops dialling the second call once the first is lost and the second is not there soon: then a redial is due. The function it
+// returns ends the watch.
+func (c *Caller) whenLost(ctx context.Context, call *placed, stop context.CancelFunc) (end func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-ctx.Done():
+			return
+		case <-call.line.Lost():
+		case <-call.needed:
+		}
+		if c.pause(ctx, lateAgent) {
+			stop()
+		}
+	}()
+	return func() {
+		stop()
+		<-done
+	}
+}
+
+// header adds the highest epoch that the caller has seen to an offer's own headers.
+func (c *Caller) header(own http.Header) http.Header {
+	h := own.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	if epoch := c.ledger.epoch(); epoch > 0 {
+		h.Set(wire.HeaderEpoch, strconv.FormatUint(epoch, 10))
+	}
+	return h
 }
 
 // place dials until a call is up, and says false when ctx ends first. why is nil for the first call.
@@ -77,11 +154,14 @@ func (c *Caller) place(ctx context.Context, why *need) (*placed, bool) {
 	if why != nil {
 		dropped := c.cfg.Clock.AfterFunc(c.cfg.Timeouts.Dropped, func() { c.happened(tally.DroppedNoMedia) })
 		defer dropped.Stop()
+		if c.cfg.RedialJitter > 0 && !c.pause(ctx, time.Duration(c.cfg.Random.Int64N(int64(c.cfg.RedialJitter)))) {
+			return nil, false
+		}
 	}
 	first := c.now()
 	for attempt := 1; ; attempt++ {
 		began := c.now()
-		call, err := c.dial(ctx, why)
+		call, err := c.dial(ctx, c.header(why.header()))
 		if err == nil {
 			c.cfg.Recorder.Setup(tally.Setup{
 				At: c.now(), Call: c.cfg.Call, Took: began - first + call.line.SetupTime(), Redial: why != nil,
@@ -104,17 +184,13 @@ func (c *Caller) place(ctx context.Context, why *need) (*placed, bool) {
 }
 
 // dial makes one attempt.
-func (c *Caller) dial(ctx context.Context, why *need) (*placed, error) {
-	lostPod := ""
-	if why != nil {
-		lostPod = why.lostPod
-	}
+func (c *Caller) dial(ctx context.Context, extra http.Header) (*placed, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeouts.Setup)
 	defer cancel()
 	var offered Offered
 	line, err := c.cfg.Phone.Dial(ctx, func(ctx context.Context, sdp string) (Offered, error) {
 		var err error
-		offered, err = c.edge.offer(ctx, sdp, lostPod)
+		offered, err = c.edge.offer(ctx, sdp, extra)
 		return offered, err
 	})
 	if err != nil {

@@ -47,7 +47,7 @@ func inBubble(t *testing.T, route fakefleet.Route, change func(*client.Config), 
 		phones := &fakefleet.Phones{Fleet: fleet}
 		r := &rig{T: t, fleet: fleet, recorder: tally.NewRecorder(0, time.Hour)}
 		cfg := client.Config{
-			Session: id, BaseURL: fakefleet.URL, Transport: transport, Phone: phones.Handset(0, 0, nil), Recorder: r.recorder,
+			Session: id, BaseURLs: []string{fakefleet.URL}, Transport: transport, Phone: phones.Handset(0, 0, nil), Recorder: r.recorder,
 			Clock: clockwork.NewRealClock(), Epoch: time.Now(), Random: rand.New(rand.NewPCG(1, 1)), Log: slog.New(slog.DiscardHandler),
 		}
 		if change != nil {

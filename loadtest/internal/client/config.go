@@ -55,15 +55,18 @@ type Config struct {
 	Session session.ID
 	// Headerless: send no session header. Such a caller can only Infer.
 	Headerless bool
-	// BaseURL of the coordinator, without a slash at the end.
-	BaseURL string
+	// BaseURLs of the coordinators, without a slash at the end, which get the caller's requests in turn. There is one at least.
+	BaseURLs []string
 	// Transport carries all HTTP; callers may share it. Cookies are each caller's own.
 	Transport http.RoundTripper
 	Phone     Phone
 	Recorder  Recorder
 	// OnMisroute, optional: Redial.
 	OnMisroute OnMisroute
-	Clock      clockwork.Clock
+	// RedialJitter, optional, is the longest that a redial waits; each waits a random part of it, so that the callers of a dead pod do
+	// not come to the others all at once.
+	RedialJitter time.Duration
+	Clock        clockwork.Clock
 	// Epoch is the start of the run.
 	Epoch time.Time
 	// Random jitters waits. It is used by this caller alone.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"sync"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
@@ -23,25 +24,34 @@ const maxReply = 1 << 20
 
 // edge speaks the coordinator's HTTP API for one session, and echoes the stateful session it is given.
 type edge struct {
-	base    string
+	// bases take the requests in turn; turn counts them.
+	bases   []string
+	turn    atomic.Uint64
 	session session.ID // empty: headerless
 	http    *http.Client
+	// forwarded is told of each reply that another pod than the session's owner passed on.
+	forwarded func()
 
 	mu    sync.Mutex
 	token string
 }
 
-func newEdge(base string, id session.ID, transport http.RoundTripper) (*edge, error) {
+func newEdge(bases []string, id session.ID, transport http.RoundTripper, forwarded func()) (*edge, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, fmt.Errorf("cookie jar: %w", err)
 	}
-	return &edge{base: base, session: id, http: &http.Client{Transport: transport, Jar: jar}}, nil
+	return &edge{bases: bases, session: id, forwarded: forwarded, http: &http.Client{Transport: transport, Jar: jar}}, nil
+}
+
+// base is where the next request goes.
+func (e *edge) base() string {
+	return e.bases[(e.turn.Add(1)-1)%uint64(len(e.bases))]
 }
 
 // do sends one request. The caller closes the reply's body.
 func (e *edge) do(ctx context.Context, method, path, contentType string, body []byte, extra http.Header) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, method, e.base+path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, e.base()+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
@@ -81,6 +91,9 @@ func (e *edge) exchange(ctx context.Context, want int, method, path, contentType
 	if res.StatusCode != want {
 		return nil, nil, failed(res)
 	}
+	if res.Header.Get(wire.HeaderForwarded) != "" {
+		e.forwarded()
+	}
 	reply, err := io.ReadAll(io.LimitReader(res.Body, maxReply))
 	if err != nil {
 		return nil, nil, err
@@ -100,12 +113,8 @@ func (e *edge) infer(ctx context.Context, q *smaranv1.InferRequest) (*smaranv1.I
 	return decode(reply, &smaranv1.InferResponse{})
 }
 
-// offer is WHIP's POST. lostPod may be empty.
-func (e *edge) offer(ctx context.Context, sdp, lostPod string) (Offered, error) {
-	extra := http.Header{}
-	if lostPod != "" {
-		extra.Set(wire.HeaderLostPod, lostPod)
-	}
+// offer is WHIP's POST, with headers of its own, such as the lost pod's.
+func (e *edge) offer(ctx context.Context, sdp string, extra http.Header) (Offered, error) {
 	h, answer, err := e.exchange(ctx, http.StatusCreated, http.MethodPost, wire.PathCalls, wire.ContentTypeSDP, []byte(sdp), extra)
 	if err != nil {
 		return Offered{}, err

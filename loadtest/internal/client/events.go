@@ -6,6 +6,7 @@ import (
 	"github.com/tmaxmax/go-sse"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	agent "github.com/smaran-v2/smaran/services/jarvis/call"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -21,9 +22,15 @@ func (c *Caller) read(stream io.ReadCloser, call *placed) (over bool) {
 		case wire.EventPodLost:
 			call.ask(need{lostPod: lostPod(event.Data, call.offered.Pod), why: event.Type})
 			return true
+		case wire.EventMigrate:
+			if e, err := decode([]byte(event.Data), &jarvisv1.WatchResponse{}); err == nil {
+				call.move(migration{pod: e.GetMigrate().GetPod(), token: e.GetMigrate().GetToken()})
+			}
 		case wire.EventEnded:
-			// The media will stop, and the watchdog sees it; without it there is nothing to redial for.
-			return true
+			// The media will stop, and the watchdog sees it; without it there is nothing to redial for. Only a second call that did not
+			// get its session leaves the first one behind, which has a stream too.
+			e, err := decode([]byte(event.Data), &jarvisv1.WatchResponse{})
+			return err != nil || e.GetEnded().GetReason() != agent.ReasonNotGranted
 		}
 	}
 	return false

@@ -21,7 +21,7 @@ func (c *Caller) Infer(ctx context.Context, intended time.Duration) {
 
 	record := tally.Inference{Call: c.cfg.Call, Intended: intended, Sent: c.now(), First: first}
 	reply, err := c.edge.infer(timed, &smaranv1.InferRequest{
-		Prompt: "question " + strconv.FormatUint(seq, 10), LastTurn: at.Turn, LastChecksum: at.Checksum,
+		Prompt: "question " + strconv.FormatUint(seq, 10), LastTurn: at.Turn, LastChecksum: at.Checksum, LastEpoch: at.Epoch,
 	})
 	record.Done = c.now()
 	if err != nil {
@@ -48,7 +48,7 @@ func (c *Caller) Infer(ctx context.Context, intended time.Duration) {
 	c.cfg.Log.Debug("answer", "call", c.cfg.Call, "seq", seq, "asked", at.Turn, "pod", served.GetPod(), "turn", served.GetTurn(),
 		"state", served.GetState(), "held", served.GetCallHeld(), "spoken", reply.GetSpoken())
 
-	c.ledger.adopt(seq, Point{Turn: served.GetTurn(), Checksum: served.GetChecksum()})
+	c.ledger.adopt(seq, Point{Turn: served.GetTurn(), Checksum: served.GetChecksum(), Epoch: served.GetEpoch()})
 	if v.StateLost && c.ledger.lost(seq) {
 		c.happened(tally.StateLost)
 		// Also between two calls: what the caller was on is gone.

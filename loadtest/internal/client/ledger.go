@@ -6,6 +6,8 @@ import "sync"
 type Point struct {
 	Turn     uint64
 	Checksum string
+	// Epoch is the highest that any answer named.
+	Epoch uint64
 }
 
 // ledger keeps the point that the next request names. Answers may come out of order, and after a move the answers of the
@@ -31,9 +33,11 @@ func (l *ledger) next() (seq uint64, at Point) {
 func (l *ledger) adopt(seq uint64, p Point) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	p.Epoch = max(p.Epoch, l.point.Epoch)
 	if seq > l.adopted {
 		l.adopted, l.point = seq, p
 	}
+	l.point.Epoch = p.Epoch
 }
 
 // lost says whether a request that shows a loss shows a new one: those sent before the caller saw a loss only show the same
@@ -46,6 +50,13 @@ func (l *ledger) lost(seq uint64) bool {
 	}
 	l.known = l.sent
 	return true
+}
+
+// epoch is the highest that any answer named.
+func (l *ledger) epoch() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.point.Epoch
 }
 
 // answered says whether any answer has come.

@@ -2,7 +2,10 @@ package client
 
 import (
 	"context"
+	"net/http"
 	"sync"
+
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // placed is one call from its first packet to its end.
@@ -18,6 +21,8 @@ type placed struct {
 	need *need
 	// needed is closed with it.
 	needed chan struct{}
+	// moves holds the latest place to move to, if the caller has not looked at it.
+	moves chan migration
 	// stateLost keeps what may count only once a call.
 	stateLost bool
 }
@@ -29,8 +34,19 @@ type need struct {
 	why     string
 }
 
+// header names the lost pod in an offer. It is called on nil too, for a first call.
+func (n *need) header() http.Header {
+	if n == nil || n.lostPod == "" {
+		return nil
+	}
+	return http.Header{wire.HeaderLostPod: {n.lostPod}}
+}
+
+// migration is a pod to move to, while the call is up.
+type migration struct{ pod, token string }
+
 func newPlaced(o Offered, l Line) *placed {
-	return &placed{offered: o, line: l, followed: make(chan struct{}), needed: make(chan struct{})}
+	return &placed{offered: o, line: l, followed: make(chan struct{}), needed: make(chan struct{}), moves: make(chan migration, 1)}
 }
 
 // ask says that the caller must redial. Only the first reason counts.
@@ -40,6 +56,21 @@ func (p *placed) ask(n need) {
 	if p.need == nil {
 		p.need = &n
 		close(p.needed)
+	}
+}
+
+// move says where the call is to move. Only the latest counts.
+func (p *placed) move(to migration) {
+	for {
+		select {
+		case p.moves <- to:
+			return
+		default:
+		}
+		select {
+		case <-p.moves: // an earlier one that nobody has looked at
+		default:
+		}
 	}
 }
 
@@ -64,16 +95,21 @@ func (p *placed) firstStateLoss() bool {
 	return first
 }
 
-// wait returns the reason to redial, or false when ctx ends first.
-func (p *placed) wait(ctx context.Context) (need, bool) {
+// wait returns the reason to redial, or where to move, or false when ctx ends first.
+func (p *placed) wait(ctx context.Context) (why *need, to *migration, ok bool) {
 	select {
 	case <-ctx.Done():
-		return need{}, false
+		return nil, nil, false
+	case to := <-p.moves:
+		if !p.lost() { // a call that is gone does not move
+			return nil, &to, true
+		}
+		p.ask(need{lostPod: p.offered.Pod, why: "media lost"})
 	case <-p.line.Lost():
 		p.ask(need{lostPod: p.offered.Pod, why: "media lost"})
 	case <-p.needed:
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return *p.need, true
+	return p.need, nil, true
 }

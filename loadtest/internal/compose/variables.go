@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -22,6 +23,7 @@ const (
 	varSeed        = "SMARAN_SEED"
 	varTokenKeys   = "SMARAN_TOKEN_KEYS"
 	varDrain       = "JARVIS_DRAIN_TIMEOUT"
+	varStore       = "JARVIS_SESSION_STORE"
 
 	varSmaranPort      = "SMARAN_PORT"
 	varSmaranAdminPort = "SMARAN_ADMIN_PORT"
@@ -30,6 +32,9 @@ const (
 	varAdminAddress    = "ADMIN_ADDRESS"
 	varSubnet          = "SUBNET"
 )
+
+// noStore is the file's default for varStore.
+const noStore = "none"
 
 // variables are what the spec asks of the file. The key seals tokens for as long as the fleet lives, also where smaran is killed.
 func variables(s driver.Spec) []string {
@@ -41,8 +46,17 @@ func variables(s driver.Spec) []string {
 		varSessionMode + "=" + string(s.SessionMode()),
 		varSeed + "=" + strconv.FormatUint(s.Seed, 10),
 		varTokenKeys + "=" + key.ID + ":" + base64.StdEncoding.EncodeToString(key.Secret),
-		varDrain + "=" + driver.DrainTimeout.String(),
+		varDrain + "=" + s.DrainTime().String(),
+		varStore + "=" + sessionStore(s),
 	}
+}
+
+// sessionStore is none for pods that could not use one.
+func sessionStore(s driver.Spec) string {
+	if s.HandsOver() {
+		return cmp.Or(s.SessionStore, noStore)
+	}
+	return noStore
 }
 
 // spot is a place on this machine. Each part counts up from where the file, or the user's environment, has it.

@@ -13,13 +13,14 @@ import (
 	conductorv1 "github.com/smaran-v2/smaran/proto/conductor/v1"
 )
 
-// assignment is a run as it is told to a generator. What only the conductor needs (mesh, redis, the estimate) stays with it.
+// assignment is a run as it is told to a generator. What only the conductor needs (mesh, redis, session store, grace, the estimate) stays with it.
 func assignment(s engine.Spec) *conductorv1.Assignment {
 	out := &conductorv1.Assignment{
 		Backend: s.Backend, Scenario: s.Scenario.Name, Pods: uint32(s.Scenario.Pods), Duration: durationpb.New(s.Scenario.Duration),
 		Headerless: s.Scenario.Headerless, Repeat: uint32(s.Repeat),
 		Calls: uint32(s.Load.Calls), Rate: s.Load.Rate, CallRate: s.Load.CallRate, Warmup: durationpb.New(s.Load.Warmup), Seed: s.Load.Seed,
 		OnMisroute: string(s.OnMisroute), GapThreshold: durationpb.New(s.GapThreshold), Watchdog: durationpb.New(s.Watchdog),
+		RedialJitter: durationpb.New(s.RedialJitter),
 	}
 	for _, e := range s.Scenario.Events {
 		out.Events = append(out.Events, e.String())
@@ -38,6 +39,7 @@ func spec(a *conductorv1.Assignment) (engine.Spec, error) {
 			Calls: int(a.GetCalls()), Rate: a.GetRate(), CallRate: a.GetCallRate(), Warmup: a.GetWarmup().AsDuration(), Seed: a.GetSeed(),
 		},
 		OnMisroute: client.OnMisroute(a.GetOnMisroute()), GapThreshold: a.GetGapThreshold().AsDuration(), Watchdog: a.GetWatchdog().AsDuration(),
+		RedialJitter: a.GetRedialJitter().AsDuration(),
 	}
 	for _, text := range a.GetEvents() {
 		e, err := scenario.ParseEvent(text)

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
 
 // Spec is the fleet that a run needs.
@@ -22,7 +24,22 @@ type Spec struct {
 	Seed uint64
 	// Lenient fleets accept requests without a session header.
 	Lenient bool
+	// SessionStore is where pods that hand their sessions over keep conversations besides: none or redis; empty is none.
+	SessionStore string
+	// SecondWay, above 0, runs a second coordinator and mesh that learn of the endpoints so much later. On one machine only.
+	SecondWay time.Duration
+	// Grace is how long a pod that was told to end may take to end its calls; 0 takes DrainTimeout.
+	Grace time.Duration
 }
+
+// HandsOver is whether the fleet's pods hand their sessions over.
+func (s Spec) HandsOver() bool {
+	name, _ := SplitBackend(s.Backend)
+	return name == string(backend.Handoff)
+}
+
+// DrainTime is the grace that the fleet's pods get.
+func (s Spec) DrainTime() time.Duration { return cmp.Or(s.Grace, DrainTimeout) }
 
 // SessionMode is what the fleet's services are told of requests without a session header.
 func (s Spec) SessionMode() session.Policy {
@@ -32,7 +49,8 @@ func (s Spec) SessionMode() session.Policy {
 	return session.Strict
 }
 
-// DrainTimeout is how long a jarvis pod that was told to end may take to end its calls. Every driver sets it, so that their runs compare.
+// DrainTimeout is how long a jarvis pod that was told to end may take to end its calls, unless a spec says otherwise. Every driver sets it,
+// so that their runs compare.
 const DrainTimeout = 5 * time.Second
 
 // SplitBackend takes name:policy apart; policy is empty where the backend's default applies.

@@ -58,12 +58,18 @@ func (l *Local) args(s Spec) []string {
 	args := []string{
 		"up", "--json", "--pods", strconv.Itoa(s.Pods), "--backend", backend, "--seed", strconv.FormatUint(s.Seed, 10),
 		"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--dir", l.Dir, "--log-level", "warn",
-		"--grace", DrainTimeout.String(),
+		"--grace", s.DrainTime().String(),
 	}
 	for flag, value := range map[string]string{"--policy": policy, "--mesh": s.Mesh, "--redis": s.Redis} {
 		if value != "" {
 			args = append(args, flag, value)
 		}
+	}
+	if s.HandsOver() && s.SessionStore != "" {
+		args = append(args, "--session-store", s.SessionStore)
+	}
+	if s.SecondWay > 0 {
+		args = append(args, "--second-way", s.SecondWay.String())
 	}
 	if s.Lenient {
 		args = append(args, "--session-mode", string(s.SessionMode()))

@@ -34,7 +34,7 @@ func predictor(backendName string, s *fleetv1.StatusResponse) moves.Predictor {
 	switch backend.Name(name) {
 	case backend.AppHash:
 		return moves.Predict(affinity.PolicyRendezvous, affinity.Options{})
-	case backend.IstioHash:
+	case backend.IstioHash, backend.Handoff:
 		return moves.Predict(affinity.Policy(s.GetPolicy()), affinity.Options{MinRingSize: s.GetRingSize()})
 	default:
 		return nil

@@ -169,8 +169,8 @@ func (r *run) makeCallers() error {
 		seed := r.plan.Load.Seed + uint64(call)
 		h := r.engine.Phones.Handset(seed, r.spec.Watchdog, e.hear)
 		c, err := client.New(client.Config{
-			Call: call, Session: id, Headerless: r.plan.Load.Headerless, BaseURL: r.before.GetSmaranUrl(), Transport: r.transport,
-			Phone: h, Recorder: recorder, OnMisroute: r.spec.OnMisroute, Clock: r.engine.Clock, Epoch: r.epoch,
+			Call: call, Session: id, Headerless: r.plan.Load.Headerless, BaseURLs: coordinators(r.before), Transport: r.transport,
+			Phone: h, Recorder: recorder, OnMisroute: r.spec.OnMisroute, RedialJitter: r.spec.RedialJitter, Clock: r.engine.Clock, Epoch: r.epoch,
 			Random: rand.New(rand.NewPCG(seed, 0x77616974)), Log: r.engine.Log, // "wait"
 		})
 		if err != nil {
@@ -180,6 +180,14 @@ func (r *run) makeCallers() error {
 	}
 	r.dispatch = newDispatcher(r.engine.Clock, r.epoch, r.plan.Load.Warmup, r.callers)
 	return nil
+}
+
+// coordinators are the base URLs that requests go to in turn.
+func coordinators(s *fleetv1.StatusResponse) []string {
+	if urls := s.GetSmaranUrls(); len(urls) > 0 {
+		return urls
+	}
+	return []string{s.GetSmaranUrl()}
 }
 
 // reportEvery is how often progress is told.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -23,12 +24,20 @@ func (r *run) settings(m measurement) map[string]string {
 		"no_header_answer": m.probe,
 		"gap_threshold":    r.spec.GapThreshold.String(),
 		"watchdog":         r.spec.Watchdog.String(),
+		"redial_jitter":    r.spec.RedialJitter.String(),
+		"grace":            r.spec.Fleet().DrainTime().String(),
 		"send_times":       "one a period of each call, moved by up to a quarter of the period",
 		"late_by":          lateBy.String(),
 		"settle_margin":    settleMarginOf(m.status).String(),
 		"media_lag_p99":    m.mediaLag.P99.String(),
 		"media_lag_max":    m.mediaLag.Max.String(),
 		SettingPods:        podAddresses(r.before),
+	}
+	if r.spec.SecondWay > 0 {
+		out["second_way"] = r.spec.SecondWay.String() + " later"
+	}
+	if r.spec.Fleet().HandsOver() {
+		out["session_store"] = cmp.Or(r.spec.SessionStore, "none")
 	}
 	if size := m.status.GetRingSize(); size > 0 {
 		out["ring_size"] = fmt.Sprint(size)
@@ -44,10 +53,7 @@ func (r *run) settings(m measurement) map[string]string {
 // settleMarginOf is how long an endpoint change may take to reach every process, as a fleet says at the end of the run: it may know by
 // then that it was slow.
 func settleMarginOf(s *fleetv1.StatusResponse) time.Duration {
-	if d := s.GetSettleMargin(); d != nil {
-		return d.AsDuration()
-	}
-	return settleMargin
+	return s.GetSettleMargin().AsDuration()
 }
 
 // podAddresses are those of the endpoints as they are now.

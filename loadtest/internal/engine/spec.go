@@ -29,14 +29,18 @@ type Spec struct {
 	GapThreshold time.Duration
 	// Watchdog is how long a caller hears nothing before it gives the call up; 0 takes peer.DefaultWatchdog.
 	Watchdog time.Duration
-	// Mesh and Redis as in driver.Spec.
-	Mesh, Redis string
+	// RedialJitter is the longest that a caller waits before it redials; each waits a random part of it.
+	RedialJitter time.Duration
+	// Mesh, Redis, SessionStore, Grace and SecondWay as in driver.Spec.
+	Mesh, Redis, SessionStore string
+	Grace, SecondWay          time.Duration
 }
 
 // Fleet is what the spec needs running.
 func (s Spec) Fleet() driver.Spec {
 	return driver.Spec{
 		Backend: s.Backend, Pods: s.Scenario.Pods, Mesh: s.Mesh, Redis: s.Redis, Seed: s.Load.Seed, Lenient: s.Scenario.Headerless,
+		SessionStore: s.SessionStore, Grace: s.Grace, SecondWay: s.SecondWay,
 	}
 }
 
@@ -89,8 +93,6 @@ const (
 	lateBy = 20 * time.Millisecond
 	// perCaller bounds a caller's unanswered requests. A request that is due beyond it is dropped and counted.
 	perCaller = 16
-	// settleMargin is how long an endpoint change may take to reach every process, where the fleet does not say.
-	settleMargin = 500 * time.Millisecond
 	// answerGrace is how long the last requests may take once the run is over.
 	answerGrace = 5 * time.Second
 	// downTime bounds taking the fleet down.

@@ -24,8 +24,13 @@ func customize(objects []*unstructured.Unstructured, s driver.Spec) error {
 	if err := setVariable(d, Jarvis, jarvisMode, string(mode)); err != nil {
 		return err
 	}
-	if err := setVariable(d, Jarvis, jarvisDrain, driver.DrainTimeout.String()); err != nil {
+	if err := setVariable(d, Jarvis, jarvisDrain, s.DrainTime().String()); err != nil {
 		return err
+	}
+	if s.HandsOver() && s.SessionStore != "" {
+		if err := setVariable(d, Jarvis, jarvisStore, s.SessionStore); err != nil {
+			return err
+		}
 	}
 	d, err = deployment(objects, Smaran)
 	if err != nil {

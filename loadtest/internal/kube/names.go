@@ -43,6 +43,7 @@ const (
 	smaranSeed   = "SMARAN_SEED"
 	jarvisMode   = "JARVIS_SESSION_MODE"
 	jarvisDrain  = "JARVIS_DRAIN_TIMEOUT"
+	jarvisStore  = "JARVIS_SESSION_STORE"
 )
 
 // routes is the name of the route configuration of the sidecars for port 80.

@@ -106,6 +106,7 @@ func comparisonColumns() (calls, times []column) {
 		ratedColumn("calls\ndropped*", figures.DroppedCalls),
 		ratedColumn("media in-\nterrupted*", figures.MediaInterruptions),
 		countColumn("renego-\ntiated", figures.Renegotiations),
+		countColumn("mi-\ngrated", figures.Migrations),
 		countColumn("cold\nstarts", figures.ColdStarts),
 		countColumn("state\nlost", figures.StateLost),
 	}

@@ -117,7 +117,7 @@ func TestWhatWasNotMeasuredIsNotZero(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, report.Table(&out, r))
 	row := rowOf(t, out.String(), "redis")
-	require.Equal(t, []string{"redis", "–", "0", "–", "–", "–", "–", "–", "–/–", "–", "–", "–", "1/1"}, strings.Fields(row))
+	require.Equal(t, []string{"redis", "–", "0", "–", "–", "–", "–", "–", "–", "–/–", "–", "–", "–", "1/1"}, strings.Fields(row))
 }
 
 func TestAScenarioThatWasNotRunIsNotBlank(t *testing.T) {

@@ -35,6 +35,7 @@ func Catalog(p Pace) []Scenario {
 		{Name: "scale-3-5", Pods: 3, Events: []Event{{At: at(3), Kind: KindScale, Pods: 5}}},
 		{Name: "scale-10-3", Pods: 10, Events: []Event{{At: at(3), Kind: KindScale, Pods: 3}}},
 		{Name: "kill", Pods: 3, Events: []Event{{At: at(3), Kind: KindKill}}},
+		{Name: "freeze", Pods: 3, Events: []Event{{At: at(3), Kind: KindFreeze}}},
 		{Name: "rollout", Pods: 3, Events: []Event{{At: at(3), Kind: KindRollout}}},
 		// Redis is gone for long enough that the fleet is seen without it.
 		{Name: "redis-outage", Pods: 3, Events: []Event{{At: at(4), Kind: KindRedis}, {At: at(9) + p.Redis, Kind: KindRedis, Up: true}}},

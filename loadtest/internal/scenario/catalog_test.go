@@ -22,7 +22,7 @@ func TestCatalogHoldsTheScenariosByName(t *testing.T) {
 		require.Greater(t, s.Duration, last+3*time.Second, "%s: time to settle after the last event", s.Name)
 	}
 	require.Equal(t, []string{
-		"steady", "scale-3-10", "scale-3-5", "scale-10-3", "kill", "rollout", "redis-outage", "smaran-kill", "no-header", "demo",
+		"steady", "scale-3-10", "scale-3-5", "scale-10-3", "kill", "freeze", "rollout", "redis-outage", "smaran-kill", "no-header", "demo",
 	}, names)
 }
 
@@ -69,7 +69,7 @@ func TestAScenarioLastsLongerWhereItsEventsTakeLonger(t *testing.T) {
 	}
 	require.Equal(t, map[string]time.Duration{
 		"steady": 10, "no-header": 8, // nothing happens in them
-		"scale-3-10": 3 + 7*4 + 12, "scale-3-5": 3 + 2*4 + 12, "scale-10-3": 3 + 20 + 12, "kill": 3 + 8 + 12, "rollout": 3 + 3*15 + 12,
+		"scale-3-10": 3 + 7*4 + 12, "scale-3-5": 3 + 2*4 + 12, "scale-10-3": 3 + 20 + 12, "kill": 3 + 8 + 12, "freeze": 3 + 8 + 12, "rollout": 3 + 3*15 + 12,
 		"redis-outage": 9 + 6 + 6 + 12, "smaran-kill": 3 + 8 + 12, // Redis comes back later where it takes longer to go
 	}, got)
 	require.Equal(t, (17+8+7*4)*time.Second, scenario.Demo(slow).Duration)

@@ -55,7 +55,7 @@ func (p Pace) after(e Event, pods int) time.Duration {
 			return p.Leave
 		}
 		return p.Join * time.Duration(e.Pods-pods)
-	case KindKill, KindSmaran:
+	case KindKill, KindFreeze, KindSmaran: // a frozen pod is found out, as a dead one is back
 		return p.Recover
 	case KindStop:
 		return p.Leave + p.Join

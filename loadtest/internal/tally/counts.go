@@ -6,17 +6,16 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 )
 
-// Classes lists every class that is counted, so that what never happened is 0 and not left out. Migration and Forward are not
-// among them: no backend does either yet, and what can't be is not measured.
+// Classes lists every class that is counted, so that what never happened is 0 and not left out.
 func Classes() []Class {
 	return []Class{
-		Misroute, SignalReconnect, MediaInterruption, Renegotiation, DroppedNoMedia, DroppedStateLost, SetupFailure,
-		StateLost, Unspoken, GapOver60ms, GapOver1s,
+		Misroute, SignalReconnect, MediaInterruption, Renegotiation, Migration, DroppedNoMedia, DroppedStateLost, SetupFailure,
+		StateLost, Unspoken, Forward, GapOver60ms, GapOver1s,
 	}
 }
 
 // onCalls says that a class can only be counted where calls are placed.
-func onCalls(c Class) bool { return c != StateLost }
+func onCalls(c Class) bool { return c != StateLost && c != Forward }
 
 // Counts counts what happened in [from, to). Requests count by their intended time, everything else by when it was seen.
 // Without calls that came up, the classes that only a call can have are left out: nothing was measured, which is not 0.

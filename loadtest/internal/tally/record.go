@@ -20,7 +20,7 @@ const (
 	MediaInterruption Class = figures.MediaInterruptions
 	// Renegotiation: a new peer connection was needed after a loss, once however many attempts it took.
 	Renegotiation Class = figures.Renegotiations
-	// Migration: the call moved as planned, before its pod went. No backend does so yet: it is not counted.
+	// Migration: the call moved as planned, with two connections for a moment.
 	Migration Class = figures.Migrations
 	// DroppedNoMedia: no media for ten seconds, at most once a placed call. It can only be seen of losses more than ten seconds
 	// before the end; see downAtEnd.
@@ -37,7 +37,7 @@ const (
 	// GapOver60ms and GapOver1s: gaps in arriving RTP of at least that length, beside the threshold of an interruption.
 	GapOver60ms Class = figures.GapsOver60ms
 	GapOver1s   Class = figures.GapsOver1s
-	// Forward: an answer came through another pod than the one that was routed to. No backend does so yet: it is not counted.
+	// Forward: a request came to a pod that passed it on to the session's owner. Most such are answered no worse than others.
 	Forward Class = figures.Forwards
 )
 

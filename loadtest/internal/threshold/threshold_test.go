@@ -44,7 +44,7 @@ func TestJudge(t *testing.T) {
 
 func TestNoSamplesFail(t *testing.T) {
 	for _, expression := range []string{
-		"forwards==0",              // no backend forwards
+		"forwards==0",              // not counted
 		"mispredicted_sessions==0", // not counted for this backend
 		"setup_p99_ms<1000",        // no value
 		"inference_p99_9_ms<1000",  // too few values for it
