@@ -33,7 +33,7 @@ func compose(t *testing.T, policy mesh.Policy) []byte {
 	return bootstrap
 }
 
-// suited is what docker-compose.yaml extends smaran and envoy by.
+// suited is what docker-compose.yaml extends smaran, envoy and each jarvis by.
 const suited = `# Written by make generate.
 services:
   smaran:
@@ -47,7 +47,14 @@ services:
         target: /etc/envoy/mesh.json
         read_only: true
         bind: {create_host_path: false}
+  jarvis:
+    environment:%[3]s
 `
+
+// following are the variables of pods that hand their sessions over; those of others have none.
+const following = `
+      JARVIS_ENDPOINTS: dns://jarvis:8080?admin=9090
+      JARVIS_HASH: ${SMARAN_MESH_POLICY:-ring}`
 
 func TestComposeHasWhatIsRendered(t *testing.T) {
 	files := map[string]string{}
@@ -55,7 +62,11 @@ func TestComposeHasWhatIsRendered(t *testing.T) {
 		files[filepath.Join("envoy", string(policy)+".json")] = string(compose(t, policy))
 	}
 	for _, name := range backend.Names() {
-		files[filepath.Join("backends", string(name)+".yaml")] = fmt.Sprintf(suited, name, name.MeshPolicy())
+		pods := " {}"
+		if name == backend.Handoff {
+			pods = following
+		}
+		files[filepath.Join("backends", string(name)+".yaml")] = fmt.Sprintf(suited, name, name.MeshPolicy(), pods)
 		require.Contains(t, files, filepath.Join("envoy", string(name.MeshPolicy())+".json"))
 	}
 	for name, got := range files {
