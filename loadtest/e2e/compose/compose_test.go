@@ -19,7 +19,7 @@ import (
 func TestEachBackendKeepsItsSessionsAndItsCallersRedial(t *testing.T) {
 	required(t)
 	for _, backend := range []string{
-		"redis-plain", "redis", "app-hash", "istio-hash", "istio-hash:maglev", "stateful-header", "stateful-cookie",
+		"redis-plain", "redis", "app-hash", "istio-hash", "istio-hash:maglev", "stateful-header", "stateful-cookie", "handoff",
 	} {
 		t.Run(backend, func(t *testing.T) {
 			r := run(t, backend, 3, 20*time.Second, "6s:kill")
@@ -36,6 +36,19 @@ func TestEachBackendKeepsItsSessionsAndItsCallersRedial(t *testing.T) {
 			require.Equal(t, "envoy", r.GetSettings()["mesh"][:5])
 		})
 	}
+}
+
+// Pods that follow the list of pods hand over what moves, at its first request. The control is the same hash without that.
+func TestHandoffLosesNoStateWhereTheHashDoes(t *testing.T) {
+	required(t)
+	plain := run(t, "istio-hash", 3, 26*time.Second, "4s:scale=10")
+	r := run(t, "handoff", 3, 26*time.Second, "4s:scale=10")
+	require.Positive(t, r.GetEvents()[0].GetMovedSessions())
+	for _, class := range []string{figures.Misroutes, figures.StateLost, figures.ColdStarts, figures.DroppedCalls} {
+		require.Positive(t, plain.GetCounts()[class], "istio-hash: %s", class)
+		few(t, r, r.GetCounts()[class], class)
+	}
+	require.Positive(t, r.GetCounts()[figures.Migrations])
 }
 
 // The control: without affinity the same load goes everywhere, and pays for it.

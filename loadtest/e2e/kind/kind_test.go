@@ -23,7 +23,8 @@ type assertT = assert.CollectT
 func TestEachBackendKeepsItsSessions(t *testing.T) {
 	connect(t)
 	backends := []string{
-		"redis-plain", "redis", "app-hash", "istio-hash", "istio-hash:maglev", "stateful-header", "stateful-cookie", "roundrobin",
+		"redis-plain", "redis", "app-hash", "istio-hash", "istio-hash:maglev", "stateful-header", "stateful-cookie",
+		"handoff", "roundrobin",
 	}
 	results := run(t, backends, 28*time.Second, "6s:kill")
 	for backend, r := range results {
@@ -72,6 +73,18 @@ func TestMovesAreThosePredicted(t *testing.T) {
 		require.NotNil(t, e.Mispredicted, backend)
 		require.Contains(t, r.GetSettings()[kube.SettingProxies], "agrees with the endpoints", backend)
 	}
+}
+
+// What moves is at its next owner before the endpoints change. The control is the same hash without that.
+func TestHandoffCostsNothingWhereTheHashDoes(t *testing.T) {
+	connect(t)
+	results := run(t, []string{"handoff", "istio-hash"}, 80*time.Second, "4s:scale=10")
+	for _, class := range []string{figures.Misroutes, figures.StateLost, figures.ColdStarts, figures.DroppedCalls} {
+		require.Positive(t, results["istio-hash"].GetCounts()[class], "istio-hash: %s", class)
+		few(t, results["handoff"], results["handoff"].GetCounts()[class], class)
+	}
+	require.Positive(t, results["handoff"].GetEvents()[0].GetMovedSessions())
+	require.Positive(t, results["handoff"].GetCounts()[figures.Migrations])
 }
 
 // shrank says that a pod left the endpoints while others joined: one that is starved misses its probes, and a token does not survive that.
