@@ -110,5 +110,11 @@ func (l *Location) UnmarshalText(text []byte) error {
 // IsZero is whether it is nowhere.
 func (l Location) IsZero() bool { return l.what == nil }
 
+// Service is the Service that a kubernetes:// location names; ok is false for another one.
+func (l Location) Service() (s kubernetes.Service, ok bool) {
+	s, ok = l.what.(kubernetes.Service)
+	return s, ok
+}
+
 // String is the URL.
 func (l Location) String() string { return l.text }

@@ -18,7 +18,9 @@ import (
 // While the control plane moves an endpoint from one slice to another it is in both, and one of them is out of date. A pod never
 // comes back from terminating, so of two entries of a pod that says the truth, also of the address in the other family, whose slice may be
 // behind. Of two pods with one address the one that is terminating has lost it to the other.
-func Merge(list []*discoveryv1.EndpointSlice, port string) []endpoints.Endpoint {
+//
+// The pods in readied count as ready, unless they terminate.
+func Merge(list []*discoveryv1.EndpointSlice, port string, readied ...string) []endpoints.Endpoint {
 	var found []entry
 	for _, s := range list {
 		number, ok := portNumber(s, port)
@@ -27,6 +29,9 @@ func Merge(list []*discoveryv1.EndpointSlice, port string) []endpoints.Endpoint 
 		}
 		for _, e := range s.Endpoints {
 			if at, ok := parse(e, number); ok {
+				if !at.terminating && at.pod != "" && slices.Contains(readied, at.pod) {
+					at.ready, at.serving = true, true
+				}
 				found = append(found, at)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-logr/logr"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/smaran-v2/smaran/services/discovery/internal/latest"
+	"github.com/smaran-v2/smaran/services/endpoints"
 )
 
 // Service is a Service and the name of one of its ports.
@@ -33,10 +35,17 @@ type Watcher struct {
 	*latest.Sets
 	service Service
 	log     *slog.Logger
+	told    atomic.Pointer[told]
 	// synced is closed at the first whole list.
 	synced chan struct{}
 	sync   sync.Once
 	done   chan struct{}
+}
+
+// told is what the API server said last: the slices that the list was made of. over is closed once it has said something else.
+type told struct {
+	slices []*discoveryv1.EndpointSlice
+	over   chan struct{}
 }
 
 // Watch reads the slices and follows them until ctx ends. It fails with ErrForbidden, or with ErrUnreachable after a while. Later an
@@ -53,6 +62,7 @@ func Watch(ctx context.Context, config *rest.Config, s Service, log *slog.Logger
 		return nil, err
 	}
 	w := &Watcher{Sets: latest.New(), service: s, log: log, synced: make(chan struct{}), done: make(chan struct{})}
+	w.told.Store(&told{over: make(chan struct{})})
 	following, stop := context.WithCancel(ctx)
 	go func() {
 		defer close(w.done)
@@ -72,6 +82,15 @@ func Watch(ctx context.Context, config *rest.Config, s Service, log *slog.Logger
 // Done is closed once the context of Watch has ended and nothing of the Watcher is left.
 func (w *Watcher) Done() <-chan struct{} { return w.done }
 
+// Once is the list as it will be once the named pods are ready too: slices also have the pods that are not, which are not listed. A pod
+// that has no address yet, or that terminates, is not in it.
+func (w *Watcher) Once(ready ...string) []endpoints.Endpoint {
+	return Merge(w.told.Load().slices, w.service.Port, ready...)
+}
+
+// Told is closed when Current or Once may have changed: more often than Changed, which does not tell of pods that are not ready.
+func (w *Watcher) Told() <-chan struct{} { return w.told.Load().over }
+
 // follow lists, watches, and starts anew where a watch expires or breaks, until ctx ends.
 func (w *Watcher) follow(ctx context.Context, c *client) {
 	defer utilnet.CloseIdleConnectionsFor(c.http.Transport)
@@ -90,9 +109,11 @@ func (w *Watcher) push(objects []any) {
 			list = append(list, s)
 		}
 	}
+	before := w.told.Swap(&told{slices: list, over: make(chan struct{})})
 	pods := Merge(list, w.service.Port)
 	if w.Put(pods) {
 		w.log.Info("endpoints changed", "of", w.service.String(), "version", w.Current().Version, "endpoints", len(pods), "slices", len(list))
 	}
+	close(before.over)
 	w.sync.Do(func() { close(w.synced) })
 }

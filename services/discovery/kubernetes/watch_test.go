@@ -244,3 +244,37 @@ func TestOutsideACluster(t *testing.T) {
 	require.ErrorIs(t, err, kubernetes.ErrNoCluster)
 	requireOneLine(t, err)
 }
+
+// TestAPodThatIsNotReadyIsNotInRotation: as one whose readiness gate is shut. Once knows its place all the same.
+func TestAPodThatIsNotReadyIsNotInRotation(t *testing.T) {
+	a := startAPI(t)
+	a.put("one", of(at("c", "10.0.0.3"), at("a", "10.0.0.10")))
+	w := follow(t, a)
+	listed, told := w.Changed(), w.Told()
+	a.put("two", of(at("b", "10.0.0.9", false, false, false), at("d", "10.0.0.1", false, true, true), at("e", "10.0.0.2", false, false, true)))
+	shows(t, w, leaving("d", "10.0.0.1:8080"), up("c", "10.0.0.3:8080"), up("a", "10.0.0.10:8080"))
+	<-listed
+	<-told
+	expected := w.Once("b", "d", "e", "no-such")
+	require.Equal(t, []endpoints.Endpoint{leaving("d", "10.0.0.1:8080"), up("c", "10.0.0.3:8080"), up("b", "10.0.0.9:8080"), up("a", "10.0.0.10:8080")},
+		expected, "in its place, and none that terminates")
+	require.Equal(t, w.Current().Endpoints, w.Once())
+
+	a.put("two", of(at("b", "10.0.0.9", true, true, false), at("d", "10.0.0.1", false, true, true), at("e", "10.0.0.2", false, false, true)))
+	shows(t, w, expected...)
+}
+
+func TestPodsThatAreNotReadyAreToldOf(t *testing.T) {
+	a := startAPI(t)
+	a.put("one", of(at("a", "10.0.0.1")))
+	w := follow(t, a)
+	listed, told := w.Changed(), w.Told()
+	a.put("two", of(at("b", "10.0.0.2", false, false, false)))
+	<-told
+	require.Len(t, w.Once("b"), 2)
+	select {
+	case <-listed:
+		t.Fatal("the list is the same")
+	default:
+	}
+}
