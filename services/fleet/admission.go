@@ -7,22 +7,9 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"time"
 
-	"connectrpc.com/connect"
-
-	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
-	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
+	preparation "github.com/smaran-v2/smaran/services/admission"
 	"github.com/smaran-v2/smaran/services/endpoints"
-	"github.com/smaran-v2/smaran/services/jarvis/handoff"
-)
-
-const (
-	// maxGathering is how long a pod that is ready waits for those that were started with it.
-	maxGathering = 10 * time.Second
-	// maxPreparing is how long a change of the endpoints waits for the pods to prepare for it, frozen ones or not. What is missing then
-	// is fetched at its first request.
-	maxPreparing = 10 * time.Second
 )
 
 // admission holds pods that are ready back from the endpoints until what they will get is at them. Those that come together are listed
@@ -30,6 +17,8 @@ const (
 type admission struct {
 	fleet *Fleet
 	http  *http.Transport
+	// peers has pods prepare.
+	peers preparation.Preparer
 	kick  chan struct{}
 
 	mu      sync.Mutex
@@ -51,7 +40,9 @@ func (a arrival) present() bool {
 }
 
 func newAdmission(f *Fleet) *admission {
-	return &admission{fleet: f, http: &http.Transport{}, kick: make(chan struct{}, 1)}
+	transport := &http.Transport{}
+	return &admission{fleet: f, http: transport, kick: make(chan struct{}, 1),
+		peers: preparation.Preparer{HTTP: &http.Client{Transport: transport}, Clock: f.clock}}
 }
 
 // expect announces pods that are about to be started together.
@@ -93,7 +84,7 @@ func (a *admission) run(ctx context.Context) {
 			return
 		case <-a.kick:
 		}
-		gathering, cancel := context.WithTimeout(ctx, maxGathering)
+		gathering, cancel := context.WithTimeout(ctx, preparation.MaxGathering)
 		_ = a.fleet.board.await(gathering, func() (bool, error) { return a.complete(), nil }) // who is late comes by itself
 		cancel()
 		a.admit(ctx)
@@ -132,28 +123,11 @@ func (a *admission) admit(ctx context.Context) {
 
 // prepare has every pod in rotation send what the endpoints next give to others.
 func (a *admission) prepare(ctx context.Context, next []endpoints.Endpoint) {
-	ctx, cancel := context.WithTimeout(ctx, maxPreparing)
-	defer cancel()
-	start := a.fleet.clock.Now()
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	var moving, there uint32
-	for _, e := range a.fleet.ledger.inRotation(nil) {
-		wg.Go(func() {
-			client := jarvisv1connect.NewJarvisServiceClient(&http.Client{Transport: a.http}, "http://"+e.Address)
-			res, err := client.Prepare(ctx, connect.NewRequest(&jarvisv1.PrepareRequest{Hosts: handoff.Hosts(next)}))
-			if err != nil {
-				a.fleet.notices.add(slog.LevelWarn, fmt.Sprintf("%s did not prepare: %v", e.Pod, err))
-				return
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			moving, there = moving+res.Msg.GetMoving(), there+res.Msg.GetSent()
-		})
+	done := a.peers.Prepare(ctx, a.fleet.ledger.inRotation(nil), next)
+	for _, failed := range done.Failed {
+		a.fleet.notices.add(slog.LevelWarn, fmt.Sprintf("%s did not prepare: %v", failed.Pod, failed.Err))
 	}
-	wg.Wait()
-	a.fleet.notices.add(slog.LevelInfo, fmt.Sprintf("prepared for %d pods in %s: %d of %d sessions that move are there",
-		len(next), a.fleet.clock.Since(start).Round(time.Millisecond), there, moving))
+	a.fleet.notices.add(slog.LevelInfo, done.String())
 }
 
 // handsOver is whether pods hand their sessions over.

@@ -13,6 +13,7 @@ import (
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
 	"github.com/smaran-v2/smaran/services/endpoints"
+	"github.com/smaran-v2/smaran/services/peers"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -26,11 +27,14 @@ type Owner struct {
 // errAstray: another pod answered than the addressed one, because the mesh has no such pod any more.
 var errAstray = errors.New("another pod answered than the addressed one")
 
-func (h *Handoff) reach(e endpoints.Endpoint) *Owner {
-	target := h.Peers.To(e.Address)
+// Reach is the pod at an endpoint, the way there, and what carries a message.
+func Reach(e endpoints.Endpoint, way peers.Way, carrier connect.HTTPClient, clients ...connect.ClientOption) *Owner {
+	target := way.To(e.Address)
 	return &Owner{Pod: e.Pod, Address: e.Address, header: target.Header,
-		client: jarvisv1connect.NewJarvisServiceClient(h.HTTP, target.BaseURL, h.Clients...)}
+		client: jarvisv1connect.NewJarvisServiceClient(carrier, target.BaseURL, clients...)}
 }
+
+func (h *Handoff) reach(e endpoints.Endpoint) *Owner { return Reach(e, h.Peers, h.HTTP, h.Clients...) }
 
 // Send sends a message to the pod, with the headers that lead there besides extra. It fails with errAstray inside where another pod
 // answered.
