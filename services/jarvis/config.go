@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/validate/content"
+
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/discovery"
 	"github.com/smaran-v2/smaran/services/internal/config"
@@ -67,6 +69,9 @@ type Config struct {
 	Hash      affinity.Policy    `env:"HASH" envDefault:"ring"`
 	RingSize  uint64             `env:"RING_SIZE" envDefault:"1024"`
 	PeersURL  string             `env:"PEERS_URL"`
+	// ReadinessGate is the type of the condition that keeps new pods out of rotation until sessions have been sent to them, as the pods'
+	// readinessGates has it; empty: none. It needs the pods' Service as ENDPOINTS.
+	ReadinessGate string `env:"READINESS_GATE"`
 
 	SessionMode session.Policy `env:"SESSION_MODE" envDefault:"strict"`
 	LogLevel    string         `env:"LOG_LEVEL" envDefault:"info"`
@@ -102,6 +107,9 @@ func (c *Config) Validate() error {
 	want(c.SessionStore == storeNone || c.RedisAddr != "" && c.Handoff(), "SESSION_STORE is %s, which needs REDIS_ADDR and ENDPOINTS", c.SessionStore)
 	want(c.RingSize > 0, "RING_SIZE is 0, expected 1 or more")
 	want(config.IsBase(c.PeersURL), "PEERS_URL is %q, expected scheme and authority, such as http://jarvis-peers", c.PeersURL)
+	if c.ReadinessGate != "" {
+		wrong = append(wrong, c.wrongGate()...)
+	}
 	want(c.Address != "" || !c.Handoff(), "ADDRESS is empty, expected the pod's ip:port in the list that ENDPOINTS names")
 	if c.Address != "" {
 		_, err := netip.ParseAddrPort(c.Address)
@@ -114,6 +122,17 @@ func (c *Config) Validate() error {
 		return errors.New(strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// wrongGate is what is wrong with a readiness gate: the API server takes only qualified names as the type of one.
+func (c *Config) wrongGate() (wrong []string) {
+	if misspelled := content.IsQualifiedName(c.ReadinessGate); len(misspelled) > 0 {
+		wrong = append(wrong, fmt.Sprintf("READINESS_GATE is %q: %s", c.ReadinessGate, strings.Join(misspelled, ", ")))
+	}
+	if _, ok := c.Endpoints.Service(); !ok {
+		wrong = append(wrong, fmt.Sprintf("READINESS_GATE is set and ENDPOINTS is %q, expected such as kubernetes://dev/jarvis-service?port=http", c.Endpoints))
+	}
+	return wrong
 }
 
 // Handoff is whether the pod hands its sessions over.

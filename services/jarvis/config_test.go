@@ -56,6 +56,8 @@ func TestConfigIsStrict(t *testing.T) {
 		"JARVIS_INFERENCE_SIGMA=2":       "sigma",
 		"JARVIS_SESSION_MODE=loose":      "strict or lenient",
 		"JARVIS_SEED=many":               "Seed",
+		"JARVIS_READINESS_GATE=a b":      `READINESS_GATE is "a b": `,
+		"JARVIS_READINESS_GATE=a/b":      `READINESS_GATE is set and ENDPOINTS is ""`,
 	} {
 		t.Run(entry, func(t *testing.T) {
 			_, err := config.Parse[jarvis.Config](jarvis.EnvPrefix, []string{entry})
@@ -68,4 +70,17 @@ func TestConfigIsStrict(t *testing.T) {
 func TestConfigReportsEverythingThatIsWrongOnOneLine(t *testing.T) {
 	_, err := config.Parse[jarvis.Config](jarvis.EnvPrefix, []string{"JARVIS_MAX_CALLS=0", "JARVIS_HEARTBEAT=0s"})
 	require.ErrorContains(t, err, "MAX_CALLS is 0, expected above 0; HEARTBEAT is 0s, expected above 0")
+}
+
+func TestConfigOfAdmission(t *testing.T) {
+	gated := func(location string) (jarvis.Config, error) {
+		return config.Parse[jarvis.Config](jarvis.EnvPrefix, []string{"JARVIS_ADDRESS=10.0.0.1:8080",
+			"JARVIS_READINESS_GATE=smaran-v2.dev/admitted", "JARVIS_ENDPOINTS=" + location})
+	}
+	got, err := gated("kubernetes://dev/jarvis-service?port=http")
+	require.NoError(t, err)
+	require.Equal(t, "smaran-v2.dev/admitted", got.ReadinessGate)
+	_, err = gated("file:///run/eds.json")
+	require.ErrorContains(t, err, `READINESS_GATE is set and ENDPOINTS is "file:///run/eds.json", expected such as kubernetes://`)
+	require.NotContains(t, err.Error(), "\n")
 }

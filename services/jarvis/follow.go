@@ -41,6 +41,8 @@ type following struct {
 	rings   *handoff.Rings
 	options handoff.Options
 	http    *http.Transport
+	// gate is nil for a pod that admits no others.
+	gate *gatekeeper
 	// archive is nil without one; redis is its client.
 	archive *archive.Archive
 	redis   *redis.Client
@@ -84,6 +86,12 @@ func follow(ctx context.Context, cfg Config, self Identity, tele *telemetry.Tele
 		},
 		Metrics: handoff.NewMetrics(tele.Registry), Clock: clock, Log: tele.Log,
 	}
+	if cfg.ReadinessGate != "" {
+		if f.gate, err = newGatekeeper(cfg, f, clock); err != nil {
+			f.close()
+			return nil, err
+		}
+	}
 	if cfg.SessionStore == storeRedis {
 		registry.LogDriver(tele.Log)
 		f.redis = registry.NewClient(cfg.RedisAddr, 0)
@@ -112,6 +120,7 @@ func (f *following) close() {
 	}
 	f.stop()
 	<-f.source.Done()
+	f.gate.close()
 	if f.redis != nil {
 		_ = f.redis.Close() // only fails when it was closed before
 	}

@@ -45,6 +45,12 @@ func (p *Pod) serve(ctx, alive context.Context, cfg Config, s sockets, hands *fo
 	}
 	if hands != nil {
 		group.Go(func() error { hands.run(serving, p); return nil })
+		// A pod that leaves lets others admit.
+		admitting, leave := context.WithCancel(serving)
+		defer leave()
+		defer context.AfterFunc(ctx, leave)()
+		defer context.AfterFunc(alive, leave)()
+		group.Go(func() error { return hands.gate.run(admitting, p) })
 	}
 	listen := func(name string, l net.Listener, h http.Handler) {
 		group.Go(func() error {
