@@ -160,15 +160,17 @@ func variables[Config any](prefix string) (names []string) {
 // TestGraceCoversTheDrain: what a pod does from its deletion on must fit terminationGracePeriodSeconds, or calls are cut.
 func TestGraceCoversTheDrain(t *testing.T) {
 	const jarvisCloses, sidecarEnds = 10 * time.Second, 5 * time.Second // jarvis: shutdownGrace + closeTimeout
-	built := with(t, "istio-hash")
-	for name, after := range map[string]time.Duration{
-		"jarvis":    duration(t, environment(t, built, "jarvis")["JARVIS_DRAIN_TIMEOUT"]) + jarvisCloses + sidecarEnds,
-		"smaran-v2": duration(t, environment(t, built, "smaran-v2")["SMARAN_SHUTDOWN_GRACE"]) + sidecarEnds,
-	} {
-		pod := typed[appsv1.Deployment](t, built.named(t, "Deployment", name)).Spec.Template.Spec
-		preStop := time.Duration(pod.Containers[0].Lifecycle.PreStop.Sleep.Seconds) * time.Second
-		require.Positive(t, preStop, name)
-		require.GreaterOrEqual(t, time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second, preStop+after, name)
+	for _, overlay := range directories(t, "overlays") {
+		built := with(t, overlay)
+		for name, after := range map[string]time.Duration{
+			"jarvis":    duration(t, environment(t, built, "jarvis")["JARVIS_DRAIN_TIMEOUT"]) + jarvisCloses + sidecarEnds,
+			"smaran-v2": duration(t, environment(t, built, "smaran-v2")["SMARAN_SHUTDOWN_GRACE"]) + sidecarEnds,
+		} {
+			pod := typed[appsv1.Deployment](t, built.named(t, "Deployment", name)).Spec.Template.Spec
+			preStop := time.Duration(pod.Containers[0].Lifecycle.PreStop.Sleep.Seconds) * time.Second
+			require.Positive(t, preStop, "%s of %s", name, overlay)
+			require.GreaterOrEqual(t, time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second, preStop+after, "%s of %s", name, overlay)
+		}
 	}
 }
 
