@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/kube/overlay"
 	"github.com/smaran-v2/smaran/services/admission/gate"
 	"github.com/smaran-v2/smaran/services/discovery"
 	"github.com/smaran-v2/smaran/services/jarvis"
@@ -19,14 +20,14 @@ import (
 
 // TestTheGateIsOpenedByWhoeverHasIt: a gate that no pod knows of would never open, and one that pods only think they have keeps nobody back.
 func TestTheGateIsOpenedByWhoeverHasIt(t *testing.T) {
-	for _, overlay := range directories(t, "overlays") {
-		built := with(t, overlay)
+	for _, name := range directories(t, "overlays") {
+		built := with(t, name)
 		pod := typed[appsv1.Deployment](t, built.named(t, "Deployment", "jarvis")).Spec.Template
 		env := environment(t, built, "jarvis")
-		if overlay != string(backend.Handoff) {
-			require.Empty(t, pod.Spec.ReadinessGates, overlay)
-			require.NotContains(t, env, jarvis.EnvPrefix+"READINESS_GATE", overlay)
-			require.Nil(t, pod.Spec.AutomountServiceAccountToken, overlay)
+		if name != string(backend.Handoff) {
+			require.Empty(t, pod.Spec.ReadinessGates, name)
+			require.NotContains(t, env, jarvis.EnvPrefix+"READINESS_GATE", name)
+			require.Nil(t, pod.Spec.AutomountServiceAccountToken, name)
 			continue
 		}
 		require.Len(t, pod.Spec.ReadinessGates, 1)
@@ -47,11 +48,16 @@ func TestTheGateIsOpenedByWhoeverHasIt(t *testing.T) {
 	}
 }
 
+// TestTheLeaseIsTheProjects: a comparison keeps a namespace that has anything else in it.
+func TestTheLeaseIsTheProjects(t *testing.T) {
+	require.Equal(t, map[string]string{overlay.PartOfLabel: overlay.Project}, gate.DefaultElection().Labels)
+}
+
 // TestJarvisMayDoWhatItDoes, and nothing else.
 func TestJarvisMayDoWhatItDoes(t *testing.T) {
 	const anyName = "*"
-	for _, overlay := range directories(t, "overlays") {
-		built := with(t, overlay)
+	for _, name := range directories(t, "overlays") {
+		built := with(t, name)
 		rights := map[string][]string{}
 		for _, rule := range typed[rbacv1.Role](t, built.named(t, "Role", "jarvis")).Rules {
 			require.Len(t, rule.APIGroups, 1)
@@ -60,13 +66,13 @@ func TestJarvisMayDoWhatItDoes(t *testing.T) {
 			if len(names) == 0 {
 				names = []string{anyName}
 			}
-			for _, name := range names {
-				key := rule.APIGroups[0] + "/" + rule.Resources[0] + "/" + name
+			for _, of := range names {
+				key := rule.APIGroups[0] + "/" + rule.Resources[0] + "/" + of
 				rights[key] = append(rights[key], rule.Verbs...)
 			}
 		}
 		want := map[string][]string{}
-		if overlay == string(backend.Handoff) {
+		if name == string(backend.Handoff) {
 			want = map[string][]string{
 				discoveryv1.GroupName + "/endpointslices/" + anyName:         {"list", "watch"},
 				"/services/jarvis-service":                                   {"get"},
@@ -76,7 +82,7 @@ func TestJarvisMayDoWhatItDoes(t *testing.T) {
 				"coordination.k8s.io/leases/" + gate.DefaultElection().Lease: {"get", "update"},
 			}
 		}
-		require.Equal(t, want, rights, overlay)
+		require.Equal(t, want, rights, name)
 		binding := typed[rbacv1.RoleBinding](t, built.named(t, "RoleBinding", "jarvis"))
 		require.Equal(t, "jarvis", binding.RoleRef.Name)
 		require.Equal(t, []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: "jarvis", Namespace: binding.Namespace}}, binding.Subjects)

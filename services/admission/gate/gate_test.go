@@ -187,6 +187,9 @@ func TestTheLeaseIsHandedOver(t *testing.T) {
 	c.list.put("b", last, false)
 	stop := c.started("x")
 	require.Equal(t, "x", holder())
+	lease, err := c.client.CoordinationV1().Leases(namespace).Get(c.ctx, election.Lease, metav1.GetOptions{})
+	require.NoError(t, err)
+	require.Equal(t, election.Labels, lease.Labels)
 	<-frozen.asked
 	c.start("y")
 	require.Equal(t, "x", holder(), "there is one at a time")

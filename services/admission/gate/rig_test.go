@@ -48,7 +48,8 @@ const (
 var podResource = corev1.SchemeGroupVersion.WithResource("pods")
 
 // election is as short as a Lease, which counts in seconds, can be.
-var election = gate.Election{Lease: "jarvis-admission", Duration: time.Second, Renewal: 500 * time.Millisecond, Retry: 50 * time.Millisecond}
+var election = gate.Election{Lease: "jarvis-admission", Duration: time.Second, Renewal: 500 * time.Millisecond, Retry: 50 * time.Millisecond,
+	Labels: map[string]string{"of": "a test"}}
 
 // cluster is an API server with the Service jarvis-service, and its control plane's list of pods, which the test keeps.
 type cluster struct {

@@ -35,11 +35,14 @@ type Endpoints interface {
 type Election struct {
 	Lease                    string
 	Duration, Renewal, Retry time.Duration
+	// Labels of the Lease. They may be nil.
+	Labels map[string]string
 }
 
-// DefaultElection is short: while nobody holds the Lease nobody is let in.
+// DefaultElection is short: while nobody holds the Lease nobody is let in. No manifest has the Lease, so it is labelled here like what does.
 func DefaultElection() Election {
-	return Election{Lease: "jarvis-admission", Duration: 5 * time.Second, Renewal: 3 * time.Second, Retry: time.Second}
+	return Election{Lease: "jarvis-admission", Duration: 5 * time.Second, Renewal: 3 * time.Second, Retry: time.Second,
+		Labels: map[string]string{"app.kubernetes.io/part-of": "smaran"}}
 }
 
 // Options of Run. All are needed.
@@ -79,6 +82,7 @@ func (o Options) term(ctx context.Context) error {
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: &resourcelock.LeaseLock{
 			LeaseMeta:  metav1.ObjectMeta{Namespace: o.Service.Namespace, Name: o.Election.Lease},
+			Labels:     o.Election.Labels,
 			Client:     o.Leases,
 			LockConfig: resourcelock.ResourceLockConfig{Identity: o.Self},
 		},
