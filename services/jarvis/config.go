@@ -124,9 +124,9 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// wrongGate is what is wrong with a readiness gate: the API server takes only qualified names as the type of one.
+// wrongGate is what is wrong with a readiness gate: the API server takes what is a label's key too.
 func (c *Config) wrongGate() (wrong []string) {
-	if misspelled := content.IsQualifiedName(c.ReadinessGate); len(misspelled) > 0 {
+	if misspelled := content.IsLabelKey(c.ReadinessGate); len(misspelled) > 0 {
 		wrong = append(wrong, fmt.Sprintf("READINESS_GATE is %q: %s", c.ReadinessGate, strings.Join(misspelled, ", ")))
 	}
 	if _, ok := c.Endpoints.Service(); !ok {
