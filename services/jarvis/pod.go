@@ -38,7 +38,8 @@ type Options struct {
 	// WeightsMB is how many MiB Load makes resident; 0 is none.
 	WeightsMB int
 	Model     *model.Model
-	// Sessions are the bounds of what the pod keeps. Clock, Model and OnDropped are the pod's to fill in.
+	// Sessions are the bounds of what the pod keeps. Clock, Model and Incarnation are the pod's to fill in; OnDropped, if it is set, is
+	// told besides the metrics.
 	Sessions state.Options
 	// MaxCalls is the bound that NewCalls was given, for Status.
 	MaxCalls int
@@ -112,7 +113,12 @@ func New(o Options) (*Pod, error) {
 	keep := o.Sessions
 	keep.Clock, keep.Model, keep.Incarnation = o.Clock, o.Model, o.Identity.Incarnation
 	keep.Handed = o.NewHandoff != nil
-	keep.OnDropped = func(why state.Dropped) { p.metrics.dropped.WithLabelValues(string(why)).Inc() }
+	keep.OnDropped = func(id session.ID, why state.Dropped) {
+		p.metrics.dropped.WithLabelValues(string(why)).Inc()
+		if o.Sessions.OnDropped != nil {
+			o.Sessions.OnDropped(id, why)
+		}
+	}
 	var err error
 	if p.sessions, err = state.New(keep); err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func newStore(t require.TestingT, limit int) *fixture {
 	f := &fixture{clock: clockwork.NewFakeClock(), dropped: map[state.Dropped]int{}}
 	var err error
 	f.Store, err = state.New(state.Options{Max: limit, Idle: idleTime, Results: 2, Clock: f.clock,
-		Model: model.New(exact, 1), OnDropped: func(why state.Dropped) { f.dropped[why]++ }})
+		Model: model.New(exact, 1), OnDropped: func(_ session.ID, why state.Dropped) { f.dropped[why]++ }})
 	require.NoError(t, err)
 	return f
 }

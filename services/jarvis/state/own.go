@@ -66,7 +66,7 @@ func (s *Store) Adopt(id session.ID, snap Snapshot, owner Title) (time.Duration,
 	}
 	now := s.clock.Now()
 	if owner.Above(held.title) && held.title.Owner == "" && !held.bare() {
-		s.dropped(DroppedPassedOver)
+		s.dropped(id, DroppedPassedOver)
 	}
 	if owner.Above(held.title) || held.behind(snap.At.Turn) {
 		held.restore(snap, now)

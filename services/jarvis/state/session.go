@@ -90,7 +90,7 @@ func (s *Session) Begin(r Request) Inference {
 
 	stale := s.current.begun && r.Last != Point{} && !s.current.history.contains(r.Last)
 	if stale && s.store.handed {
-		s.store.dropped(DroppedTurns)
+		s.store.dropped(s.id, DroppedTurns)
 		s.current.remember(r.Last)
 		stale = false
 	}
@@ -100,7 +100,7 @@ func (s *Session) Begin(r Request) Inference {
 	switch {
 	case !s.current.begun, stale && !loading:
 		if stale {
-			s.store.dropped(DroppedStale)
+			s.store.dropped(s.id, DroppedStale)
 		}
 		s.current = conversation{begun: true, ready: now.Add(s.stream.Load()), results: s.store.newResults()}
 		s.current.remember(r.Last)

@@ -49,7 +49,7 @@ type Options struct {
 	Clock  clockwork.Clock
 	Model  *model.Model
 	// OnDropped is told of every copy that is dropped. It may be nil, must be quick, and must not call the store.
-	OnDropped func(Dropped)
+	OnDropped func(session.ID, Dropped)
 }
 
 // Store keeps sessions. It is safe for concurrent use.
@@ -63,7 +63,7 @@ type Store struct {
 	handed       bool
 	clock        clockwork.Clock
 	model        *model.Model
-	onDropped    func(Dropped)
+	onDropped    func(session.ID, Dropped)
 
 	mu       sync.Mutex
 	sessions map[session.ID]*Session
@@ -288,13 +288,13 @@ func (s *Store) drop(unused *Session, reason Dropped) {
 	s.idle.Remove(unused.idle)
 	unused.idle = nil
 	delete(s.sessions, unused.id)
-	s.dropped(reason)
+	s.dropped(unused.id, reason)
 }
 
 // dropped needs no lock.
-func (s *Store) dropped(reason Dropped) {
+func (s *Store) dropped(id session.ID, reason Dropped) {
 	if s.onDropped != nil {
-		s.onDropped(reason)
+		s.onDropped(id, reason)
 	}
 }
 
