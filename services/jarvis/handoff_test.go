@@ -1,13 +1,14 @@
 package jarvis_test
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,57 +33,69 @@ const sliceTime = 500 * time.Millisecond
 type team struct {
 	*testing.T
 	pods  []*mate
-	clock *clockwork.FakeClock
-	// down holds the addresses that no pod reaches.
-	down      sync.Map
-	transport *http.Transport
-}
-
-// RoundTrip is the way from one pod to another.
-func (c *team) RoundTrip(r *http.Request) (*http.Response, error) {
-	if _, down := c.down.Load(r.URL.Host); down {
-		return nil, &net.OpError{Op: "dial", Err: errors.New("unreachable")}
-	}
-	return c.transport.RoundTrip(r)
+	clock clockwork.Clock
+	*network
+	// change, where set, has the last word on a pod's options and on those of its handoff.
+	change func(*mate, *jarvis.Options, *handoff.Options)
 }
 
 // mate is a pod behind a real listener.
 type mate struct {
 	*bench
-	name, address string
-	rings         *handoff.Rings
-	hands         *handoff.Handoff
+	name, address, incarnation string
+	rings                      *handoff.Rings
+	hands                      *handoff.Handoff
+	// through, where set, stands before the pod's handler.
+	through func(http.Handler) http.Handler
+	dead    atomic.Bool
 }
 
-// newTeam starts pods that are not in any endpoints yet.
+// newTeam starts pods that are not in any endpoints yet. For them time only passes as they wait.
 func newTeam(t *testing.T, n int) *team {
 	t.Helper()
-	c := &team{T: t, clock: clockwork.NewFakeClock(), transport: &http.Transport{}}
-	t.Cleanup(c.transport.CloseIdleConnections)
+	clock := clockwork.NewFakeClock()
+	c := &team{T: t, clock: jumpClock{clock}, network: newNetwork()}
+	t.Cleanup(c.close)
 	for i := range n {
-		c.pods = append(c.pods, c.start(fmt.Sprintf("jarvis-%d", i+1)))
+		name := fmt.Sprintf("jarvis-%d", i+1)
+		c.pods = append(c.pods, c.start(&mate{name: name, incarnation: "incarnation of " + name}))
 	}
 	return c
 }
 
-func (c *team) start(name string) *mate {
+// start starts a pod, at a port of its own where it names no address.
+func (c *team) start(m *mate) *mate {
 	c.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", cmp.Or(m.address, "127.0.0.1:0"))
 	require.NoError(c, err)
-	m := &mate{name: name, address: listener.Addr().String()}
-	clock := jumpClock{c.clock}
-	m.rings, err = handoff.NewRings(m.address, affinity.PolicyRing, affinity.Options{}, clock)
+	return c.startAt(listener, m)
+}
+
+func (c *team) startAt(listener net.Listener, m *mate) *mate {
+	c.Helper()
+	m.address = listener.Addr().String()
+	var err error
+	m.rings, err = handoff.NewRings(m.address, affinity.PolicyRing, affinity.Options{}, c.clock)
 	require.NoError(c, err)
-	m.bench = serve(c.T, listener, func(o *jarvis.Options) {
-		o.Identity = jarvis.Identity{Name: name, Address: m.address, Incarnation: "incarnation of " + name}
-		o.Sessions.Max, o.MaxCalls, o.Clock = 100, 100, clock
+	through := func(h http.Handler) http.Handler { return h }
+	if m.through != nil {
+		through = m.through
+	}
+	m.bench = serveThrough(c.T, listener, through, func(o *jarvis.Options) {
+		o.Identity = jarvis.Identity{Name: m.name, Address: m.address, Incarnation: m.incarnation}
+		o.Sessions.Max, o.MaxCalls, o.Clock = 100, 100, c.clock
+		hands := handoff.Options{
+			Self:  handoff.Self{Name: m.name, Address: m.address, Incarnation: m.incarnation},
+			Rings: m.rings, HTTP: &http.Client{Transport: link{network: c.network, from: m.address, dead: m.dead.Load}},
+			Clients: []connect.ClientOption{connect.WithAcceptCompression("gzip", nil, nil), connect.WithInterceptors(session.Interceptor(session.Lenient))},
+			Metrics: handoff.NewMetrics(o.Registry), Clock: c.clock, Log: slog.New(slog.DiscardHandler),
+		}
+		if c.change != nil {
+			c.change(m, o, &hands)
+		}
 		o.NewHandoff = func(store *state.Store, calls handoff.Calls, leaving func() bool) *handoff.Handoff {
-			m.hands = handoff.New(handoff.Options{
-				Self:  handoff.Self{Name: name, Address: m.address, Incarnation: o.Identity.Incarnation},
-				Rings: m.rings, Store: store, Calls: calls, Leaving: leaving, HTTP: &http.Client{Transport: c},
-				Clients: []connect.ClientOption{connect.WithInterceptors(session.Interceptor(session.Lenient))},
-				Metrics: handoff.NewMetrics(o.Registry), Clock: clock, Log: slog.New(slog.DiscardHandler),
-			})
+			hands.Store, hands.Calls, hands.Leaving = store, calls, leaving
+			m.hands = handoff.New(hands)
 			return m.hands
 		}
 	})
@@ -257,7 +270,7 @@ func TestWithoutACopyTheFormerOwnerServesUntilThereIsOne(t *testing.T) {
 	require.InDelta(t, 1, to.forwards(t), 0)
 	require.InDelta(t, 1, to.count(t, "pulled"), 0)
 
-	c.clock.Advance(sliceTime)
+	c.clock.(jumpClock).Advance(sliceTime)
 	last = to.infer(t, id, after(last))
 	require.Equal(t, to.name, last.GetServed().GetPod())
 	require.Equal(t, warm, last.GetServed().GetState())
@@ -357,7 +370,7 @@ func TestAnOwnerThatIsGoneIsReplaced(t *testing.T) {
 	c, id, from, to := grown(t)
 	last := from.infer(t, id, &jarvisv1.InferRequest{})
 	c.prepare(set(c.pods...), from)
-	c.down.Store(from.address, true)
+	c.refuse(from.address, true)
 	c.lists(set(c.pods...))
 	last = to.infer(t, id, after(last))
 	require.Equal(t, to.name, last.GetServed().GetPod())
@@ -467,7 +480,7 @@ func TestWhatALeavingPodCouldNotHandOverIsNamed(t *testing.T) {
 	c.lists(set(c.pods...))
 	to.infer(t, id, &jarvisv1.InferRequest{})
 	for _, m := range c.pods[:2] {
-		c.down.Store(m.address, true)
+		c.refuse(m.address, true)
 	}
 	to.Drain(t.Context(), 0)
 	require.Contains(t, to.log.String(), "session not handed over")

@@ -54,7 +54,9 @@ type bench struct {
 	log      *syncBuffer
 	url      string
 	http     *http.Client
-	rpc      jarvisv1connect.JarvisServiceClient
+	// stop cuts what is under way and ends the server; it may be called again.
+	stop func()
+	rpc  jarvisv1connect.JarvisServiceClient
 }
 
 // start serves a pod whose virtual time jumps over waits, with room for 10 sessions and 5 calls. change may be nil.
@@ -65,6 +67,12 @@ func start(t testing.TB, change func(*jarvis.Options)) *bench {
 
 // serve is start at a listener of the caller's; nil makes one.
 func serve(t testing.TB, listener net.Listener, change func(*jarvis.Options)) *bench {
+	t.Helper()
+	return serveThrough(t, listener, func(h http.Handler) http.Handler { return h }, change)
+}
+
+// serveThrough is serve with something between the listener and the pod.
+func serveThrough(t testing.TB, listener net.Listener, through func(http.Handler) http.Handler, change func(*jarvis.Options)) *bench {
 	t.Helper()
 	b := &bench{calls: &fakeCalls{limit: 5}, registry: prometheus.NewRegistry(), log: new(syncBuffer)}
 	options := jarvis.Options{
@@ -96,14 +104,15 @@ func serve(t testing.TB, listener net.Listener, change func(*jarvis.Options)) *b
 	}
 	served := make(chan error, 1)
 	go func() {
-		served <- httpserver.Serve(ctx, slog.New(slog.DiscardHandler), httpserver.Options{Name: "test", Listener: listener, Handler: handler})
+		served <- httpserver.Serve(ctx, slog.New(slog.DiscardHandler), httpserver.Options{Name: "test", Listener: listener, Handler: through(handler)})
 	}()
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
-	t.Cleanup(func() {
+	b.stop = sync.OnceFunc(func() {
 		transport.CloseIdleConnections()
 		cancel()
 		require.NoError(t, <-served)
 	})
+	t.Cleanup(b.stop)
 	b.url = "http://" + listener.Addr().String()
 	b.http = &http.Client{Transport: transport, Timeout: 20 * time.Second}
 	b.rpc = jarvisv1connect.NewJarvisServiceClient(b.http, b.url, connect.WithInterceptors(session.Interceptor(session.Strict)))
