@@ -78,7 +78,7 @@ func (s *summary) check(t *testing.T, e *episode) {
 	}
 	for _, v := range history.Check(e.storm.seed, events) {
 		s.violations++
-		t.Error(v)
+		t.Errorf("%v\n  what happened to it:%s", v, history.Digest(events, v.Session))
 	}
 }
 
