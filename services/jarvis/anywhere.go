@@ -98,7 +98,7 @@ func moving(ctx context.Context, err error) bool {
 	case errors.As(err, &notHeld):
 		return notHeld.Owner != ""
 	}
-	return errors.As(err, &moved) || errors.Is(err, state.ErrUnknown) || handoff.NotServed(err)
+	return errors.As(err, &moved) || errors.Is(err, state.ErrUnknown) || errors.Is(err, state.ErrReplaced) || handoff.NotServed(err)
 }
 
 // passOn sends a message to the session's owner, which serves it or refuses it.

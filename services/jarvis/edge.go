@@ -58,7 +58,7 @@ func judge(err error) verdict {
 		v := ownerMoved(given.Owner, given.Epoch)
 		v.unowned = &jarvisv1.NotOwned{Title: &jarvisv1.Title{Epoch: given.Epoch, Owner: given.Owner, Incarnation: given.Incarnation}}
 		return v
-	case errors.Is(err, state.ErrUnknown):
+	case errors.Is(err, state.ErrUnknown), errors.Is(err, state.ErrReplaced):
 		v := ownerMoved("", 0)
 		v.unowned = new(jarvisv1.NotOwned)
 		return v

@@ -174,8 +174,8 @@ func (e *episode) beginAt(address, name string) *mate {
 	return m
 }
 
-// end ends a process with all that it has.
-func (e *episode) end(m *mate) {
+// end ends a process with all that it has. One that was killed writes nothing more.
+func (e *episode) end(m *mate, killed bool) {
 	m.dead.Store(true)
 	e.refuse(m.address, true)
 	e.mu.Lock()
@@ -185,6 +185,7 @@ func (e *episode) end(m *mate) {
 	e.minted += m.count(e.T, "minted") + m.count(e.T, "restored")
 	m.stop()
 	if kept != nil {
+		kept.away.Store(killed)
 		kept.close()
 	}
 }
@@ -280,8 +281,8 @@ func (e *episode) keepAsking(ctx context.Context, c *asker) {
 	}
 }
 
-// audit has every pod know the same endpoints, and asks each of them about each session, as one of its callers with the highest epoch that
-// any of them knows. Then it notes who takes itself for an owner.
+// audit has every pod know the same endpoints, and asks each of them about each session: once to hear of titles that no caller has seen
+// yet, and once more with the highest epoch of all. Then it notes who takes itself for an owner.
 func (e *episode) audit(callers []*asker) {
 	all := endpointsOf(e.listed)
 	for _, m := range e.live {
@@ -293,7 +294,7 @@ func (e *episode) audit(callers []*asker) {
 				c.seen = max(c.seen, other.seen)
 			}
 		}
-		for _, m := range e.live {
+		for _, m := range append(slices.Clone(e.live), e.live...) {
 			tries := 0
 			for !c.ask(e.Context(), m) {
 				if tries++; tries == asksAgain {

@@ -85,6 +85,9 @@ func (p *Pod) answer(ctx context.Context, q question, aloud bool) (reply, error)
 	served := p.served(q.session)
 	served.State = inference.State
 	served.Turn, served.Checksum, served.PreviousChecksum = answered.Turn, answered.Text(), answered.Previous.Text()
+	if p.handoff != nil { // the session may be another pod's by now
+		served.Epoch = answered.Epoch
+	}
 	r := reply{text: inference.Text, served: served}
 	if aloud { // before the session is let go: its call may be waiting for that to move
 		r.spoken = p.speak(q, r)
@@ -126,7 +129,7 @@ func (p *Pod) speak(q question, r reply) bool {
 
 // inferAloud is infer and speak, as asked for over RPC or HTTP, here or where the session is.
 func (p *Pod) inferAloud(ctx context.Context, q question) (*jarvisv1.InferResponse, error) {
-	return anywhere(ctx, p, q.session, handoff.Need{Seen: q.seen, Forwarded: q.passed},
+	return anywhere(ctx, p, q.session, handoff.Need{Seen: q.seen, Last: q.last, Forwarded: q.passed},
 		func() (*jarvisv1.InferResponse, error) {
 			r, err := p.infer(ctx, q, true)
 			if err != nil {

@@ -33,11 +33,11 @@ func (t tap) before(next http.Handler) http.Handler {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		answer := httptest.NewRecorder()
 		next.ServeHTTP(answer, r)
+		if answer.Code == http.StatusOK { // also of one that was killed meanwhile: its archive may have it
+			t.answered(r, body, answer.Body.Bytes())
+		}
 		if t.pod.dead.Load() {
 			panic(http.ErrAbortHandler)
-		}
-		if answer.Code == http.StatusOK {
-			t.answered(r, body, answer.Body.Bytes())
 		}
 		for key, values := range answer.Header() {
 			w.Header()[key] = values

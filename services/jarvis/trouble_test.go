@@ -89,7 +89,7 @@ func (e *episode) kill(s step, m *mate, rng *rand.Rand) {
 	if !e.claim(m) {
 		return
 	}
-	e.end(m)
+	e.end(m, true)
 	e.work.Go(func() {
 		pause(e.Context(), s.lasts)
 		e.refuse(m.address, false)
@@ -125,7 +125,7 @@ func (e *episode) leave(s step, m *mate, rng *rand.Rand) {
 		e.relist(false, rng, func(l []listing) []listing {
 			return slices.DeleteFunc(l, func(l listing) bool { return l.mate == m })
 		})
-		e.end(m)
+		e.end(m, false)
 	})
 }
 

@@ -12,6 +12,10 @@ func titleMessage(t state.Title) *jarvisv1.Title {
 	return &jarvisv1.Title{Epoch: t.Epoch, Owner: t.Owner, Incarnation: t.Incarnation}
 }
 
+func readTitle(m *jarvisv1.Title) state.Title {
+	return state.Title{Epoch: m.GetEpoch(), Owner: m.GetOwner(), Incarnation: m.GetIncarnation()}
+}
+
 // ErrHosts is a Prepare for endpoints over which the mesh would not hash.
 var ErrHosts = errors.New("no endpoints to prepare for")
 

@@ -156,7 +156,7 @@ func (h *Handoff) send(ctx context.Context, m Move, title state.Title, snap stat
 		return res.GetIncarnation(), nil
 	}
 	if known := Named(err); known != nil && known.GetOwner() != "" {
-		h.passedOver(m.Session, title, state.Title{Epoch: known.GetEpoch(), Owner: known.GetOwner(), Incarnation: known.GetIncarnation()})
+		h.passedOver(m.Session, title, readTitle(known))
 	}
 	h.Metrics.handoff(failed)
 	h.Log.DebugContext(ctx, "session not sent", session.LogKey, m.Session, "pod", m.To.Pod, "error", err)
@@ -168,7 +168,7 @@ func (h *Handoff) passedOver(id session.ID, mine, higher state.Title) {
 	if !higher.Above(mine) || higher.Incarnation == h.Self.Incarnation {
 		return
 	}
-	h.Store.Supersede(id, higher.Owner, higher.Epoch)
+	h.Store.GiveWay(id, higher)
 	h.Calls.Moved(id)
 	h.Log.Warn("another pod owns the session", session.LogKey, id, "owner", higher.Owner, "epoch", higher.Epoch)
 }

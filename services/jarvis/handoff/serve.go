@@ -129,7 +129,7 @@ func (h *Handoff) Receive(ctx context.Context, id session.ID, req *jarvisv1.Hand
 }
 
 func (h *Handoff) keep(id session.ID, snap state.Snapshot, m *jarvisv1.Title) (loading time.Duration, err error) {
-	title := state.Title{Epoch: m.GetEpoch(), Owner: m.GetOwner(), Incarnation: m.GetIncarnation()}
+	title := readTitle(m)
 	switch {
 	case title.Epoch == 0 || title.Owner == "" || title.Incarnation == "":
 		return 0, fmt.Errorf("%w: its title is incomplete", state.ErrSnapshot)

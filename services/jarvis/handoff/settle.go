@@ -24,8 +24,9 @@ var (
 
 // Need is what a request wants of a session.
 type Need struct {
-	// Seen is the highest epoch that the caller knows; 0 is none.
+	// Seen is the highest epoch that the caller knows; 0 is none. Last is where its conversation stands; zero is not known.
 	Seen uint64
+	Last state.Point
 	// Forwarded: another pod passed the request on. It is passed on no further.
 	Forwarded bool
 	// Call: the request brings the session's call here. Lost names the pod whose loss is the reason: the caller may be wrong, so it is
@@ -56,14 +57,16 @@ const (
 // It fails with state.ErrUnknown or a *state.MovedError where a request that was passed on is not for this pod, with ErrLeaving or
 // ErrNotGranted, with state's other errors, or as ctx does.
 func (h *Handoff) Settle(ctx context.Context, id session.ID, need Need) (Settled, error) {
-	if h.owned(id, need.Seen) {
+	disputed := h.disputed(id, need)
+	if h.owned(id, need.Seen) && !disputed {
 		return Settled{}, nil
 	}
-	result := h.flights.DoChan(fmt.Sprintf("%s/%+v", id, need), func() (any, error) {
+	need.Last = state.Point{} // that was all of it, and those who stand elsewhere ask for the same
+	result := h.flights.DoChan(fmt.Sprintf("%s/%+v/%t", id, need, disputed), func() (any, error) {
 		// Others may wait for the same, so that it does not end with the first one's request.
 		ctx, cancel := context.WithTimeout(session.NewContext(context.WithoutCancel(ctx), id), settleTime)
 		defer cancel()
-		return h.settle(ctx, id, need)
+		return h.settle(ctx, id, need, disputed)
 	})
 	select {
 	case <-ctx.Done():
@@ -72,6 +75,14 @@ func (h *Handoff) Settle(ctx context.Context, id session.ID, need Need) (Settled
 		settled, _ := r.Val.(Settled)
 		return settled, r.Err
 	}
+}
+
+// disputed is whether another pod seems to have the session under the epoch of this pod's own title: the caller knows that epoch, and
+// comes from a conversation that this pod has not had. Each side of a partition may have taken the same one.
+func (h *Handoff) disputed(id session.ID, need Need) bool {
+	kept, ok := h.Store.Find(id)
+	return ok && kept.Owner == "" && kept.Begun && kept.Epoch > 0 && kept.Epoch == need.Seen &&
+		need.Last != state.Point{} && !h.Store.Knows(id, need.Last)
 }
 
 // search is one look for a session's owner.
@@ -83,19 +94,21 @@ type search struct {
 	silent map[string]bool
 	// named are owners that other pods named, the latest first.
 	named []string
+	// disputed: this pod owns the session, but everyone is asked whether another one does too. rival: one does.
+	disputed, rival bool
 }
 
-func (h *Handoff) settle(ctx context.Context, id session.ID, need Need) (Settled, error) {
-	look := &search{need: need, asked: map[string]bool{h.Self.Address: true}, gone: map[string]bool{}, silent: map[string]bool{}}
+func (h *Handoff) settle(ctx context.Context, id session.ID, need Need, disputed bool) (Settled, error) {
+	look := &search{need: need, asked: map[string]bool{h.Self.Address: true}, gone: map[string]bool{}, silent: map[string]bool{}, disputed: disputed}
 	for range maxSteps {
-		if h.owned(id, look.need.Seen) {
+		if h.owned(id, look.need.Seen) && !look.disputed {
 			return Settled{}, nil
 		}
 		candidate, ok := h.candidate(id, look)
 		if !ok || ctx.Err() != nil {
 			break
 		}
-		settled, err := h.take(ctx, id, h.reach(candidate), look.need)
+		settled, err := h.take(ctx, id, candidate, look)
 		if err == nil {
 			return settled, h.passable(settled, need)
 		}
@@ -132,7 +145,7 @@ func (h *Handoff) candidate(id session.ID, look *search) (endpoints.Endpoint, bo
 		}
 	}
 	all = append(all, h.Rings.Former(id)...)
-	if look.need.Seen > kept.Epoch {
+	if look.need.Seen > kept.Epoch || look.disputed {
 		all = append(all, h.Rings.Listed()...)
 	}
 	for _, e := range all {
@@ -143,10 +156,14 @@ func (h *Handoff) candidate(id session.ID, look *search) (endpoints.Endpoint, bo
 	return endpoints.Endpoint{}, false
 }
 
+// errPassedOver: the pod's title, or the one that it gave, is not the highest: its owner is to be sought elsewhere.
+var errPassedOver = errors.New("the pod has been passed over")
+
 // take gets the session from a pod, in two steps where there is no copy yet: that pod goes on serving while what the session needs is
-// loaded here. It fails where that pod does not have the session.
-func (h *Handoff) take(ctx context.Context, id session.ID, from *Owner, need Need) (Settled, error) {
-	want := h.wanted(id, from, need)
+// loaded here. It fails where that pod does not have the session, and with errPassedOver where the caller knows that it has no more.
+func (h *Handoff) take(ctx context.Context, id session.ID, asked endpoints.Endpoint, look *search) (Settled, error) {
+	need, from := look.need, h.reach(asked)
+	want := h.wanted(id, from, look)
 	if need.Lost != "" && from.Pod == need.Lost {
 		if _, err := h.claim(ctx, id, from, jarvisv1.Want_WANT_LOCATION, lostTime); err != nil {
 			return Settled{}, err
@@ -160,30 +177,66 @@ func (h *Handoff) take(ctx context.Context, id session.ID, from *Owner, need Nee
 	if err != nil {
 		return Settled{}, err
 	}
-	if answer.GetTitle().GetIncarnation() == h.Self.Incarnation {
-		return Settled{Speech: answer.GetSpeech()}, h.granted(ctx, id, answer)
+	theirs := readTitle(answer.GetTitle())
+	if theirs.Incarnation == h.Self.Incarnation {
+		return h.given(ctx, id, answer, look)
 	}
-	h.yield(id, answer.GetTitle())
+	kept, ok := h.Store.Find(id)
+	if mine := (state.Title{Epoch: kept.Epoch, Incarnation: h.Self.Incarnation}); ok && kept.Owner == "" && kept.Epoch > 0 {
+		if mine.Above(theirs) {
+			look.rival = true
+			return Settled{}, h.prevail(ctx, id, asked)
+		}
+		h.passedOver(id, mine, theirs)
+	}
 	if want == jarvisv1.Want_WANT_COPY {
 		h.adopt(id, answer)
+	}
+	if theirs.Epoch < need.Seen {
+		return Settled{}, errPassedOver
 	}
 	return Settled{Owner: from}, nil
 }
 
-// yield gives way to a title above this pod's own.
-func (h *Handoff) yield(id session.ID, m *jarvisv1.Title) {
-	kept, ok := h.Store.Find(id)
-	if ok && kept.Owner == "" && kept.Epoch > 0 {
-		h.passedOver(id, kept.Title, state.Title{Epoch: m.GetEpoch(), Owner: m.GetOwner(), Incarnation: m.GetIncarnation()})
+// given takes what an owner gave, unless the caller knows of a higher title. If it knows of this epoch, which nobody can have had from
+// here, another process may have it too.
+func (h *Handoff) given(ctx context.Context, id session.ID, answer *jarvisv1.ClaimResponse, look *search) (Settled, error) {
+	had := h.owned(id, answer.GetTitle().GetEpoch())
+	if err := h.granted(ctx, id, answer); err != nil {
+		return Settled{}, err
 	}
+	switch epoch := answer.GetTitle().GetEpoch(); {
+	case epoch < look.need.Seen, had && look.disputed:
+		return Settled{}, errPassedOver
+	case epoch == look.need.Seen && !had:
+		look.disputed = true
+		return Settled{}, errPassedOver
+	}
+	return Settled{Speech: answer.GetSpeech()}, nil
+}
+
+// prevail has a pod know that this one's title is above its own: what it answered since is not part of the conversation. It fails with
+// errPassedOver, or as the message does.
+func (h *Handoff) prevail(ctx context.Context, id session.ID, over endpoints.Endpoint) error {
+	snap, title, err := h.Store.Snapshot(id)
+	if err != nil || title.Owner != "" {
+		return state.ErrUnknown // look again
+	}
+	title.Owner, title.Incarnation = h.Self.Name, h.Self.Incarnation
+	if _, err := h.send(ctx, Move{Session: id, To: over}, title, snap); err != nil {
+		return err
+	}
+	return errPassedOver
 }
 
 // wanted is the session itself only where the mesh gives it to this pod, or its call is here, so that pods do not take it from one
 // another in turn.
-func (h *Handoff) wanted(id session.ID, from *Owner, need Need) jarvisv1.Want {
+func (h *Handoff) wanted(id session.ID, from *Owner, look *search) jarvisv1.Want {
 	kept, ok := h.Store.Find(id)
 	switch copied := ok && kept.Begun && kept.Owner == from.Pod; {
-	case need.Call:
+	case look.disputed:
+		return jarvisv1.Want_WANT_LOCATION
+	case look.need.Call:
 		return jarvisv1.Want_WANT_SESSION_AND_CALL
 	case !h.mine(id), copied && kept.Loading > 0:
 		return jarvisv1.Want_WANT_LOCATION
@@ -226,7 +279,7 @@ func (h *Handoff) adopt(id session.ID, answer *jarvisv1.ClaimResponse) {
 	snap, err := state.ReadSnapshot(answer.GetSnapshot())
 	if err == nil {
 		title := answer.GetTitle()
-		_, err = h.Store.Adopt(id, snap, state.Title{Epoch: title.GetEpoch(), Owner: title.GetOwner(), Incarnation: title.GetIncarnation()})
+		_, err = h.Store.Adopt(id, snap, readTitle(title))
 	}
 	if err != nil {
 		h.Log.Debug("copy not kept", session.LogKey, id, "error", err)
@@ -243,6 +296,9 @@ func (h *Handoff) learn(ctx context.Context, id session.ID, asked endpoints.Endp
 	switch {
 	case errors.As(failure, &giving):
 		return nil, await(ctx, giving.Ended)
+	case errors.Is(failure, errPassedOver):
+		look.asked[asked.Address] = true
+		return nil, nil
 	case errors.Is(failure, state.ErrStaleEpoch), errors.Is(failure, state.ErrUnknown):
 		return nil, nil // things have changed here meanwhile: look again
 	case errors.Is(failure, state.ErrFull), errors.Is(failure, state.ErrSnapshot):
@@ -275,7 +331,10 @@ func (h *Handoff) remind(ctx context.Context, id session.ID, to endpoints.Endpoi
 	if err != nil || title != kept.Title {
 		return nil, nil // look again
 	}
-	if _, err := h.send(ctx, Move{Session: id, To: to}, title, snap); err != nil {
+	switch _, err := h.send(ctx, Move{Session: id, To: to}, title, snap); {
+	case err != nil && Named(err) != nil: // it is another process by now, or knows of a higher title: look on
+		return nil, nil
+	case err != nil:
 		return nil, err
 	}
 	settled := Settled{Owner: h.reach(to)}
@@ -284,6 +343,9 @@ func (h *Handoff) remind(ctx context.Context, id session.ID, to endpoints.Endpoi
 
 // unfound is what becomes of a session that no pod has: it is new, or its owner is gone.
 func (h *Handoff) unfound(ctx context.Context, id session.ID, look *search) (Settled, error) {
+	if look.disputed && h.owned(id, look.need.Seen) {
+		return h.undisputed(ctx, id, look)
+	}
 	switch owner, ok := h.Rings.Next(id, h.Leaving()); {
 	case ctx.Err() != nil:
 		return Settled{}, context.Cause(ctx)
@@ -308,6 +370,20 @@ func (h *Handoff) unfound(ctx context.Context, id session.ID, look *search) (Set
 		h.Log.InfoContext(ctx, "owner by its own word", session.LogKey, id, "epoch", epoch, "asked", len(look.asked)-1)
 	}
 	return Settled{}, nil
+}
+
+// undisputed is the end of a search that found nobody with a higher title. Where it did not find the other one either, that was had by a
+// process that is gone, and may have been the higher: so this pod goes above it.
+func (h *Handoff) undisputed(ctx context.Context, id session.ID, look *search) (Settled, error) {
+	if look.rival || ctx.Err() != nil {
+		return Settled{}, context.Cause(ctx)
+	}
+	epoch, err := h.Store.Mint(id, look.need.Seen+1)
+	if err == nil {
+		h.Metrics.handoff(minted)
+		h.Log.InfoContext(ctx, "owner by its own word", session.LogKey, id, "epoch", epoch, "asked", len(look.asked)-1)
+	}
+	return Settled{}, err
 }
 
 // restore takes a session from the archive, if it is further on there than the copy here.

@@ -2,6 +2,7 @@ package state
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/smaran-v2/smaran/services/session"
@@ -65,10 +66,10 @@ func (s *Store) Adopt(id session.ID, snap Snapshot, owner Title) (time.Duration,
 		return 0, ErrOwned
 	}
 	now := s.clock.Now()
-	if owner.Above(held.title) && held.title.Owner == "" && !held.bare() {
-		s.dropped(id, DroppedPassedOver)
+	if owner.Above(held.title) {
+		s.passOver(held)
 	}
-	if owner.Above(held.title) || held.behind(snap.At.Turn) {
+	if owner.Above(held.title) || held.passedOver || held.behind(snap.At.Turn) {
 		held.restore(snap, now)
 	}
 	held.title = owner
@@ -76,8 +77,29 @@ func (s *Store) Adopt(id session.ID, snap Snapshot, owner Title) (time.Duration,
 	return held.loading(now), nil
 }
 
+// GiveWay notes that another pod owns the session under a title above this pod's. Of what was answered here since, nothing is part of the
+// conversation: the next copy of that replaces it, wherever it stands.
+func (s *Store) GiveWay(id session.ID, owner Title) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held, ok := s.sessions[id]
+	if !ok || !owner.Above(held.title) {
+		return
+	}
+	s.passOver(held)
+	held.title = owner
+}
+
+// Knows is whether a caller may stand at a point of the session's conversation here.
+func (s *Store) Knows(id session.ID, at Point) bool {
+	s.mu.Lock()
+	held, ok := s.sessions[id]
+	s.mu.Unlock()
+	return ok && held.knows(at)
+}
+
 // Own makes this pod the owner under an epoch that the former owner granted, with the conversation as it left that one; nil: as the
-// copy here has it. It returns how long it takes until the session can be served. A pod that has the title already keeps what it has.
+// copy here has it. What this pod answered itself, if it was an owner too, and is not part of that, is counted as passed over. It returns how long it takes until the session can be served. A pod that has the title already keeps what it has.
 //
 // Errors: ErrStaleEpoch where a higher title is known by now, ErrUnknown where there is no copy to go on with, ErrFull, or a *GivingError.
 func (s *Store) Own(id session.ID, epoch uint64, snap *Snapshot) (time.Duration, error) {
@@ -102,6 +124,9 @@ func (s *Store) Own(id session.ID, epoch uint64, snap *Snapshot) (time.Duration,
 		return held.loading(now), nil
 	}
 	if snap != nil {
+		if !slices.Contains(snap.Recent, held.at()) { // it had gone on from somewhere else
+			s.passOver(held)
+		}
 		held.restore(*snap, now)
 	}
 	held.title = s.own(epoch)

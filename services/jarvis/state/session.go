@@ -25,6 +25,8 @@ type Session struct {
 	idle    *list.Element
 	since   time.Time
 	title   Title
+	// passedOver: the conversation is one that this pod went on with while another pod had a higher title.
+	passedOver bool
 	// giving is not nil while the session is being given away.
 	giving *Giving
 
@@ -36,6 +38,8 @@ type Session struct {
 
 // conversation is one copy of a session's state.
 type conversation struct {
+	// copies counts those that came from other pods.
+	copies int
 	// begun is whether its load has been started; ready is when that is over.
 	begun bool
 	ready time.Time
@@ -69,6 +73,7 @@ type Inference struct {
 	session *Session
 	prompt  string
 	keep    bool
+	copies  int
 }
 
 // Answered is where an answer left the conversation.
@@ -76,6 +81,8 @@ type Answered struct {
 	Point
 	// Previous is where it stood before; its turn is one lower.
 	Previous Point
+	// Epoch is what FinishOwned gave it under.
+	Epoch uint64
 }
 
 // Begin decides what the request finds. It starts a load if the session has none behind it, or if the caller stands where
@@ -96,11 +103,15 @@ func (s *Session) Begin(r Request) Inference {
 	}
 	loading := s.current.begun && now.Before(s.current.ready)
 	repeatable := r.Prompt != "" && !r.Fresh
-	begin := Inference{State: jarvisv1.CacheState_CACHE_STATE_WARM, session: s, prompt: r.Prompt, keep: repeatable}
+	begin := Inference{State: jarvisv1.CacheState_CACHE_STATE_WARM, session: s, prompt: r.Prompt, keep: repeatable,
+		copies: s.current.copies}
 	switch {
 	case !s.current.begun, stale && !loading:
-		if stale {
+		switch {
+		case stale:
 			s.store.dropped(s.id, DroppedStale)
+		case s.store.handed && r.Last != Point{}: // now: the answer that would show it may never come
+			s.store.dropped(s.id, DroppedTurns)
 		}
 		s.current = conversation{begun: true, ready: now.Add(s.stream.Load()), results: s.store.newResults()}
 		s.current.remember(r.Last)
@@ -148,7 +159,9 @@ func (i Inference) Finish() Answered {
 
 // FinishOwned is Finish for who has to own the session: an answer of a pod that was passed over meanwhile belongs to no conversation.
 //
-// It fails with a *MovedError.
+// So does one that was begun on a copy which another has replaced: nobody has looked whether its caller stands on that.
+//
+// It fails with a *MovedError or ErrReplaced.
 func (i Inference) FinishOwned() (Answered, error) {
 	store := i.session.store
 	store.mu.Lock()
@@ -156,7 +169,25 @@ func (i Inference) FinishOwned() (Answered, error) {
 	if i.session.title.Owner != "" {
 		return Answered{}, &MovedError{i.session.title}
 	}
-	return i.Finish(), nil
+	if i.session.copies() != i.copies {
+		return Answered{}, ErrReplaced
+	}
+	answered := i.Finish()
+	answered.Epoch = i.session.title.Epoch
+	return answered, nil
+}
+
+// copies and knows need no store.mu.
+func (s *Session) copies() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current.copies
+}
+
+func (s *Session) knows(at Point) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current.history.contains(at)
 }
 
 // blank reports whether the session holds nothing. It is called with store.mu held; s.mu comes after it.
@@ -179,4 +210,11 @@ func (s *Session) describe(k *Kept) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k.At, k.Begun, k.Loading = s.current.at, s.current.begun, max(0, s.current.ready.Sub(now))
+}
+
+// at is where the conversation stands.
+func (s *Session) at() Point {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current.at
 }

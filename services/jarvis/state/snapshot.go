@@ -42,12 +42,12 @@ func (s *Session) snapshot() Snapshot {
 	return snap
 }
 
-// restore replaces the conversation. What of the model it needs is loaded from now on, unless that is here or under way; what was
+// restore replaces the conversation, with store.mu held. What of the model it needs is loaded from now on, unless that is here or under way; what was
 // computed came with the copy.
 func (s *Session) restore(snap Snapshot, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := conversation{begun: true, ready: s.current.ready, owed: s.current.owed, at: snap.At, results: s.store.newResults()}
+	next := conversation{begun: true, copies: s.current.copies + 1, ready: s.current.ready, owed: s.current.owed, at: snap.At, results: s.store.newResults()}
 	if !s.current.begun {
 		next.ready = now.Add(s.stream.Slice())
 		next.owed = true
@@ -59,6 +59,7 @@ func (s *Session) restore(snap Snapshot, now time.Time) {
 		next.results.Add(r.Prompt, r.Text)
 	}
 	s.current = next
+	s.passedOver = false
 }
 
 // behind is whether the conversation stands before a turn.

@@ -27,7 +27,7 @@ const (
 	DroppedIdle Dropped = "idle"
 	// DroppedPassedOver: another pod owns the session under a higher title, and what was answered here since is not part of it.
 	DroppedPassedOver Dropped = "passed_over"
-	// DroppedTurns: the copy goes on though its caller was further.
+	// DroppedTurns: the conversation goes on, or begins, though its caller was further.
 	DroppedTurns Dropped = "turns"
 	// DroppedStale: a caller knew of a conversation that this copy is not part of.
 	DroppedStale Dropped = "stale"
@@ -256,6 +256,14 @@ func (s *Store) expire() {
 			return
 		}
 		s.drop(oldest, DroppedIdle)
+	}
+}
+
+// passOver counts what the pod answered as the owner, as it is part of no conversation any more.
+func (s *Store) passOver(held *Session) {
+	if held.title.Owner == "" && held.title.Epoch > 0 && !held.bare() {
+		held.passedOver = true
+		s.dropped(held.id, DroppedPassedOver)
 	}
 }
 

@@ -25,6 +25,8 @@ func (t Title) Above(other Title) bool {
 var (
 	// ErrUnknown: the pod does not keep the session.
 	ErrUnknown = errors.New("the pod does not know the session")
+	// ErrReplaced: the conversation was replaced by another pod's copy while the answer was computed.
+	ErrReplaced = errors.New("the conversation was replaced while the answer was computed")
 	// ErrOwned: the pod owns the session itself, so that a copy of another pod's is of no use.
 	ErrOwned = errors.New("the pod owns the session itself")
 )
