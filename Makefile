@@ -11,6 +11,7 @@ LDFLAGS  := -X github.com/smaran-v2/smaran/services/version.Revision=$(VERSION)
 RACE     := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
 TOOLS    := bin/tools
 FUZZTIME ?= 20s
+SOAK     ?= 10m
 # Further arguments of a run: make demo ARGS='--seed 7'
 ARGS     ?=
 
@@ -56,6 +57,10 @@ e2e-kind: ## build the images, and try every backend end to end in the kind clus
 .PHONY: bench
 bench: ## run the benchmarks; each compares with a named peer in the same run
 	@scripts/bench
+
+.PHONY: soak
+soak: ## run pods through random faults for SOAK (default 10m), and check the history; SOAK_SEED=n replays
+	@cd services && SOAK='$(SOAK)' go test $(RACE) -count=1 -timeout 0 -v -run '^TestOwnershipHistory$$' ./jarvis
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser and codec for FUZZTIME each (default 20s)

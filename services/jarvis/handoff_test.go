@@ -173,14 +173,20 @@ func grown(t *testing.T) (c *team, id session.ID, from, to *mate) {
 // count is a value of jarvis_handoffs_total.
 func (m *mate) count(t testing.TB, result string) float64 {
 	t.Helper()
+	return m.counter(t, "jarvis_handoffs_total", result)
+}
+
+// counter is a value of a counter with one label.
+func (m *mate) counter(t testing.TB, name, label string) float64 {
+	t.Helper()
 	families, err := m.registry.Gather()
 	require.NoError(t, err)
 	for _, f := range families {
-		if f.GetName() != "jarvis_handoffs_total" {
+		if f.GetName() != name {
 			continue
 		}
 		for _, metric := range f.GetMetric() {
-			if metric.GetLabel()[0].GetValue() == result {
+			if metric.GetLabel()[0].GetValue() == label {
 				return metric.GetCounter().GetValue()
 			}
 		}

@@ -249,3 +249,76 @@ func TestAHandedConversationGoesOnFromWhatThereIs(t *testing.T) {
 	require.Equal(t, warm, found.State)
 	require.EqualValues(t, 3, answered.Turn, "the turn shows what was lost")
 }
+
+func TestAGrantOverAnotherConversationIsCounted(t *testing.T) {
+	mine, other := newStore(t, 10), newStore(t, 10)
+	mine.serve(t, "a", "one")
+	other.serve(t, "a", "another")
+	snap, _ := other.snapshot(t, "a")
+	_, err := mine.Own("a", 2, &snap)
+	require.NoError(t, err)
+	require.Equal(t, 1, mine.dropped[state.DroppedPassedOver])
+
+	mine.ask(t, "a", state.Request{Prompt: "two"})
+	snap, _ = mine.snapshot(t, "a")
+	_, err = mine.Own("a", 3, &snap)
+	require.NoError(t, err)
+	require.Equal(t, 1, mine.dropped[state.DroppedPassedOver], "its own is none")
+}
+
+func TestWhoGaveWayTakesTheOwnersCopyWhereverItStands(t *testing.T) {
+	mine, owner := newStore(t, 10), newStore(t, 10)
+	mine.serve(t, "a", "one", "two", "three")
+	owner.serve(t, "a", "another")
+	title := state.Title{Epoch: 1, Owner: "jarvis-2", Incarnation: "z"}
+	mine.GiveWay("a", title)
+	require.Equal(t, 1, mine.dropped[state.DroppedPassedOver])
+	snap, _ := owner.snapshot(t, "a")
+	_, err := mine.Adopt("a", snap, title)
+	require.NoError(t, err)
+	kept, _ := mine.Find("a")
+	require.Equal(t, snap.At, kept.At)
+	require.Equal(t, title, kept.Title)
+	require.Equal(t, 1, mine.dropped[state.DroppedPassedOver], "once")
+	mine.GiveWay("a", state.Title{Epoch: 1, Owner: "jarvis-3", Incarnation: "y"})
+	kept, _ = mine.Find("a")
+	require.Equal(t, title, kept.Title, "not to a lower one")
+}
+
+func TestAnAnswerThatWasBegunOnAnotherCopyIsNone(t *testing.T) {
+	mine, other := newStore(t, 10), newStore(t, 10)
+	mine.serve(t, "a", "one")
+	other.serve(t, "a", "another")
+	held, release, err := mine.HoldOwned("a")
+	require.NoError(t, err)
+	defer release()
+	answer := held.Begin(state.Request{})
+	snap, _ := other.snapshot(t, "a")
+	_, err = mine.Own("a", 2, &snap)
+	require.NoError(t, err)
+	_, err = answer.FinishOwned()
+	require.ErrorIs(t, err, state.ErrReplaced)
+	again := held.Begin(state.Request{})
+	answered, err := again.FinishOwned()
+	require.NoError(t, err)
+	require.Equal(t, snap.At, answered.Previous)
+	require.EqualValues(t, 2, answered.Epoch)
+}
+
+func TestAHandedConversationThatIsNotThereIsCountedAtOnce(t *testing.T) {
+	f := newStore(t, 10)
+	lost := 0
+	store, err := state.New(state.Options{Max: 10, Idle: idleTime, Results: 2, Clock: f.clock, Model: model.New(exact, 1), Handed: true,
+		OnDropped: func(session.ID, state.Dropped) { lost++ }})
+	require.NoError(t, err)
+	_, err = store.Mint("a", 0)
+	require.NoError(t, err)
+	held, release, err := store.HoldOwned("a")
+	require.NoError(t, err)
+	defer release()
+	last := state.Point{Turn: 9, Checksum: 99}
+	require.Equal(t, cold, held.Begin(state.Request{Last: last}).State) // and nobody waits for it
+	require.Equal(t, 1, lost)
+	require.Equal(t, warm, held.Begin(state.Request{Last: last}).State)
+	require.Equal(t, 1, lost)
+}
