@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -49,7 +48,7 @@ func (a *admitter) run(ctx context.Context) {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	var following sync.WaitGroup
-	following.Go(func() { a.pods.follow(ctx, a.Client, a.Service.Namespace, selector) })
+	following.Go(func() { a.pods.follow(ctx, a.API.Pods(selector), selector) })
 	defer following.Wait()
 	defer stop()
 	for ctx.Err() == nil {
@@ -69,7 +68,7 @@ func (a *admitter) run(ctx context.Context) {
 func (a *admitter) selector(ctx context.Context) (string, bool) {
 	for ctx.Err() == nil {
 		calling, cancel := admission.Within(ctx, a.Clock, apiTime)
-		service, err := a.Client.CoreV1().Services(a.Service.Namespace).Get(calling, a.Service.Name, metav1.GetOptions{})
+		service, err := a.API.Service(calling, a.Service.Name)
 		cancel()
 		if err == nil {
 			a.failures = 0

@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/smaran-v2/smaran/services/admission"
 )
@@ -40,8 +39,7 @@ func (a *admitter) set(ctx context.Context, pod *corev1.Pod, message string) err
 	}
 	ctx, cancel := admission.Within(ctx, a.Clock, apiTime)
 	defer cancel()
-	_, err = a.Client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch,
-		metav1.PatchOptions{FieldManager: manager}, "status")
+	err = a.API.PatchPodStatus(ctx, pod.Name, patch)
 	if apierrors.IsNotFound(err) {
 		return errGone
 	}

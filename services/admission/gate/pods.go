@@ -5,10 +5,6 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
-	clientset "k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 )
@@ -23,22 +19,10 @@ type pods struct {
 func newPods() *pods { return &pods{changed: make(chan struct{})} }
 
 // follow keeps the list in step until ctx ends. A watch that breaks is resumed, with a back-off.
-func (p *pods) follow(ctx context.Context, client clientset.Interface, namespace, selector string) {
-	api := client.CoreV1().Pods(namespace)
-	lists := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.LabelSelector = selector
-			return api.List(ctx, o)
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.LabelSelector = selector
-			return api.Watch(ctx, o)
-		},
-	}
+func (p *pods) follow(ctx context.Context, lists cache.ListerWatcher, selector string) {
 	logger := klog.FromContext(ctx)
-	cache.NewReflectorWithOptions(cache.ToListWatcherWithWatchListSemantics(lists, client), &corev1.Pod{},
-		cache.NewUndeltaStore(p.push, cache.MetaNamespaceKeyFunc),
-		cache.ReflectorOptions{Name: "pods of " + namespace + " with " + selector, Logger: &logger}).RunWithContext(ctx)
+	cache.NewReflectorWithOptions(lists, &corev1.Pod{}, cache.NewUndeltaStore(p.push, cache.MetaNamespaceKeyFunc),
+		cache.ReflectorOptions{Name: "pods with " + selector, Logger: &logger}).RunWithContext(ctx)
 }
 
 // push takes all pods there are.

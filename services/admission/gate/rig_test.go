@@ -17,6 +17,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/jonboulle/clockwork"
 	"github.com/stretchr/testify/require"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -26,6 +27,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/ptr"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
@@ -49,7 +51,45 @@ var podResource = corev1.SchemeGroupVersion.WithResource("pods")
 
 // election is as short as a Lease, which counts in seconds, can be.
 var election = gate.Election{Lease: "jarvis-admission", Duration: time.Second, Renewal: 500 * time.Millisecond, Retry: 50 * time.Millisecond,
-	Labels: map[string]string{"of": "a test"}}
+	Labels: map[string]string{"of": "a test"}, Clock: clockwork.NewRealClock()}
+
+// api is client-go's double of an API server.
+type api struct{ client *fake.Clientset }
+
+func (a api) Service(ctx context.Context, name string) (*corev1.Service, error) {
+	return a.client.CoreV1().Services(namespace).Get(ctx, name, metav1.GetOptions{})
+}
+
+func (a api) Pods(selector string) cache.ListerWatcher {
+	pods := a.client.CoreV1().Pods(namespace)
+	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = selector
+			return pods.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.LabelSelector = selector
+			return pods.Watch(ctx, o)
+		},
+	}, a.client)
+}
+
+func (a api) PatchPodStatus(ctx context.Context, pod string, patch []byte) error {
+	_, err := a.client.CoreV1().Pods(namespace).Patch(ctx, pod, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	return err
+}
+
+func (a api) Lease(ctx context.Context, name string) (*coordinationv1.Lease, error) {
+	return a.client.CoordinationV1().Leases(namespace).Get(ctx, name, metav1.GetOptions{})
+}
+
+func (a api) CreateLease(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error) {
+	return a.client.CoordinationV1().Leases(namespace).Create(ctx, lease, metav1.CreateOptions{})
+}
+
+func (a api) UpdateLease(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error) {
+	return a.client.CoordinationV1().Leases(namespace).Update(ctx, lease, metav1.UpdateOptions{})
+}
 
 // cluster is an API server with the Service jarvis-service, and its control plane's list of pods, which the test keeps.
 type cluster struct {
@@ -131,7 +171,7 @@ func (c *cluster) start(self string) (stop func()) {
 			Gate: condition, Service: kubernetes.Service{Namespace: namespace, Name: "jarvis-service", Port: "http"},
 			Self: self, Election: election, Endpoints: c.list,
 			Prepare: admission.Preparer{HTTP: &http.Client{Transport: transport}, Clock: c.clock},
-			Client:  c.client, Leases: c.client.CoordinationV1(), Clock: c.clock, Log: slog.New(slog.DiscardHandler),
+			API:     api{c.client}, Clock: c.clock, Log: slog.New(slog.DiscardHandler),
 		})
 	}()
 	stop = sync.OnceFunc(func() {
