@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/client"
 	"github.com/smaran-v2/smaran/loadtest/internal/fakefleet"
+	"github.com/smaran-v2/smaran/loadtest/internal/peer"
 	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
 	"github.com/smaran-v2/smaran/services/affinity"
@@ -34,8 +36,13 @@ type rig struct {
 	fleet    *fakefleet.Fleet
 	caller   *client.Caller
 	recorder *tally.Recorder
+	config   client.Config
+	ctx      context.Context
 	stop     context.CancelFunc
 	done     sync.WaitGroup
+
+	mu   sync.Mutex
+	gaps []peer.Gap
 }
 
 // inBubble runs a test with a caller whose call is up, unless change says otherwise.
@@ -47,7 +54,7 @@ func inBubble(t *testing.T, route fakefleet.Route, change func(*client.Config), 
 		phones := &fakefleet.Phones{Fleet: fleet}
 		r := &rig{T: t, fleet: fleet, recorder: tally.NewRecorder(0, time.Hour)}
 		cfg := client.Config{
-			Session: id, BaseURLs: []string{fakefleet.URL}, Transport: transport, Phone: phones.Handset(0, 0, nil), Recorder: r.recorder,
+			Session: id, BaseURLs: []string{fakefleet.URL}, Transport: transport, Phone: phones.Handset(0, 0, r.hears), Recorder: r.recorder,
 			Clock: clockwork.NewRealClock(), Epoch: time.Now(), Random: rand.New(rand.NewPCG(1, 1)), Log: slog.New(slog.DiscardHandler),
 		}
 		if change != nil {
@@ -57,7 +64,7 @@ func inBubble(t *testing.T, route fakefleet.Route, change func(*client.Config), 
 		r.caller, err = client.New(cfg)
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
-		r.stop = cancel
+		r.config, r.ctx, r.stop = cfg, ctx, cancel
 		r.done.Go(func() { r.caller.Run(ctx) })
 		defer func() {
 			cancel()
@@ -75,6 +82,19 @@ func inBubble(t *testing.T, route fakefleet.Route, change func(*client.Config), 
 func (r *rig) pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
+}
+
+// hears is told of each gap in the agent's media.
+func (r *rig) hears(g peer.Gap) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gaps = append(r.gaps, g)
+}
+
+func (r *rig) heard() []peer.Gap {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.gaps)
 }
 
 func (r *rig) infer() { r.caller.Infer(r.Context(), 0) }

@@ -12,6 +12,7 @@ import (
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
+	agent "github.com/smaran-v2/smaran/services/jarvis/call"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/wire"
 )
@@ -106,14 +107,20 @@ func (f *Fleet) offer(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.offers = append(f.offers, r.Header.Clone())
-	p := f.besides(w, id, r.Header.Get(wire.HeaderLostPod))
+	token := r.Header.Get(wire.HeaderMigrate)
+	var p *pod
+	if token != "" { // then nobody chooses
+		p = f.destination(w, id, token)
+	} else {
+		p = f.besides(w, id, r.Header.Get(wire.HeaderLostPod))
+	}
 	if p == nil {
 		return
 	}
-	p.place(id)
+	f.place(p, id, token != "")
 	h := w.Header()
 	h.Set("Location", wire.PathCall(id))
-	h.Set("ETag", `"1"`)
+	h.Set("ETag", p.calls[id].etag())
 	h.Set(wire.HeaderPod, p.name)
 	h.Set("Content-Type", wire.ContentTypeSDP)
 	w.WriteHeader(http.StatusCreated)
@@ -134,16 +141,21 @@ func (f *Fleet) besides(w http.ResponseWriter, id, lost string) *pod {
 	return nil
 }
 
-// held answers what concerns a call: 409 at a pod without it.
+// held answers what concerns a call: 409 at a pod without it, 412 where it has been replaced.
 func (f *Fleet) held(status int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		p := f.at(w, r.PathValue("session"))
+		if p == nil {
+			return
+		}
+		call, match := p.calls[r.PathValue("session")], r.Header.Get("If-Match")
 		switch {
-		case p == nil:
-		case p.calls[r.PathValue("session")] == nil:
+		case call == nil:
 			wire.Problem{Status: http.StatusConflict, Code: wire.CodeOwnerMoved}.Write(w)
+		case match != "" && match != call.etag():
+			wire.Problem{Status: http.StatusPreconditionFailed, Code: wire.CodeETagMismatch}.Write(w)
 		default:
 			w.WriteHeader(status)
 		}
@@ -154,7 +166,7 @@ func (f *Fleet) hangup(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if p := f.holder(r.PathValue("session")); p != nil {
-		p.end(r.PathValue("session"))
+		p.end(r.PathValue("session"), agent.ReasonHangup)
 	}
 	w.WriteHeader(http.StatusOK)
 }
@@ -196,12 +208,26 @@ func (f *Fleet) events(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).Flush()
 	}
 	send(wire.EventPod, fmt.Sprintf(`{"pod":{"served":{"pod":%q}}}`, p.name))
-	select {
-	case <-p.gone:
-		send(wire.EventPodLost, fmt.Sprintf(`{"podLost":{"pod":%q}}`, p.name))
-	case <-call:
-		send(wire.EventEnded, `{"ended":{"reason":"replaced"}}`)
-	case <-s.ended:
-	case <-r.Context().Done():
+	for told := ""; ; {
+		f.mu.Lock()
+		migrate, changed := call.migrate, call.changed
+		f.mu.Unlock()
+		if migrate != told {
+			told = migrate
+			send(wire.EventMigrate, told)
+		}
+		select {
+		case <-p.gone:
+			send(wire.EventPodLost, fmt.Sprintf(`{"podLost":{"pod":%q}}`, p.name))
+			return
+		case <-call.ended:
+			send(wire.EventEnded, fmt.Sprintf(`{"ended":{"reason":%q}}`, call.reason))
+			return
+		case <-changed:
+		case <-s.ended:
+			return
+		case <-r.Context().Done():
+			return
+		}
 	}
 }

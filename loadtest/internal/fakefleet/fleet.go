@@ -47,6 +47,8 @@ type Fleet struct {
 
 	// Intercept, optional, may answer a request itself, and says whether it did.
 	Intercept func(http.ResponseWriter, *http.Request) bool
+	// Grant, optional, is asked whether a call on standby gets its session, and may take its time.
+	Grant func() bool
 	// Requests that came, by "METHOD path", and the headers of each offer.
 	mu       sync.Mutex
 	route    Route
@@ -56,6 +58,8 @@ type Fleet struct {
 	history  []*fleetv1.Endpoints
 	requests map[string]int
 	offers   []http.Header
+	placed   int
+	tokens   map[string]destination
 	streams  map[*stream]bool
 	down     bool
 	died     chan struct{}
@@ -65,7 +69,8 @@ type Fleet struct {
 // New serves a fleet of n pods until Down.
 func New(n int, route Route) *Fleet {
 	f := &Fleet{
-		network: newNetwork(), route: route, requests: map[string]int{}, streams: map[*stream]bool{}, died: make(chan struct{}),
+		network: newNetwork(), route: route, requests: map[string]int{}, tokens: map[string]destination{},
+		streams: map[*stream]bool{}, died: make(chan struct{}),
 	}
 	f.resize(n)
 	f.server = &http.Server{Handler: f.handler()}
@@ -221,14 +226,14 @@ func (f *Fleet) hosts() []affinity.Host {
 	return out
 }
 
-// holder is called with mu held.
-func (f *Fleet) holder(session string) *pod {
+// holder is the pod of the session's latest call. It is called with mu held.
+func (f *Fleet) holder(session string) (latest *pod) {
 	for _, p := range f.pods {
-		if !p.dead && p.calls[session] != nil {
-			return p
+		if c := p.calls[session]; c != nil && !p.dead && (latest == nil || c.number > latest.calls[session].number) {
+			latest = p
 		}
 	}
-	return nil
+	return latest
 }
 
 // Driver brings up one prepared fleet a time.

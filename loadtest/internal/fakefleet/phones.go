@@ -3,7 +3,6 @@ package fakefleet
 import (
 	"context"
 	"errors"
-	"path"
 	"sync"
 	"time"
 
@@ -42,11 +41,13 @@ type handset struct {
 	ear   engine.Ear
 
 	mu sync.Mutex
-	// silent is since when nothing came; zero while something does.
+	// sounding counts the lines that something comes on.
+	sounding int
+	// silent is since when nothing came; zero while something does, and before the first.
 	silent time.Time
 }
 
-// ErrNoMedia is what Dial fails with where the pod dies before the first packet.
+// ErrNoMedia is what Dial fails with where the pod dies before the first packet, or the agent is not to be heard.
 var ErrNoMedia = errors.New("no media")
 
 // Dial implements client.Phone.
@@ -56,39 +57,24 @@ func (h *handset) Dial(ctx context.Context, offer client.Offer) (client.Line, er
 	if err != nil {
 		return nil, err
 	}
-	gone := h.fleet.gone(o.Pod)
+	l := &line{handset: h, end: h.fleet.ender(o), over: h.fleet.over(o), gone: h.fleet.gone(o.Pod), lost: make(chan struct{}), closed: make(chan struct{})}
 	timer := time.NewTimer(Setup)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-gone:
+	case <-l.gone:
 		return nil, ErrNoMedia
 	case <-ctx.Done():
+		l.end()
 		return nil, ctx.Err()
 	}
-	h.heard()
-	l := &line{handset: h, end: h.fleet.ender(o), setup: time.Since(start), lost: make(chan struct{}), closed: make(chan struct{})}
-	l.watch.Go(func() { l.run(gone) })
-	return l, nil
-}
-
-// ender ends the call that was placed, unless another has taken its place.
-func (f *Fleet) ender(o client.Offered) func() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	id := path.Base(o.Location)
-	for _, p := range f.pods {
-		if call := p.calls[id]; p.name == o.Pod && call != nil {
-			return func() {
-				f.mu.Lock()
-				defer f.mu.Unlock()
-				if p.calls[id] == call {
-					p.end(id)
-				}
-			}
-		}
+	if !h.fleet.claim(o) {
+		return nil, ErrNoMedia
 	}
-	return func() {}
+	l.setup = time.Since(start)
+	h.heard()
+	l.watch.Go(l.run)
+	return l, nil
 }
 
 // gone is closed when the pod of that name dies.
@@ -105,19 +91,25 @@ func (f *Fleet) gone(name string) <-chan struct{} {
 	return closed
 }
 
+// heard is a line on which the agent begins. Between two that change places in no time there is no gap.
 func (h *handset) heard() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.silent.IsZero() && h.ear != nil {
-		h.ear(peer.Gap{Start: h.silent, Duration: time.Since(h.silent), Redial: true})
+	h.sounding++
+	if h.silent.IsZero() {
+		return
+	}
+	if d := time.Since(h.silent); d > 0 && h.ear != nil {
+		h.ear(peer.Gap{Start: h.silent, Duration: d, Redial: true})
 	}
 	h.silent = time.Time{}
 }
 
+// hush is one on which it ends.
 func (h *handset) hush() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.silent.IsZero() {
+	if h.sounding--; h.sounding == 0 {
 		h.silent = time.Now()
 	}
 }
@@ -134,6 +126,8 @@ func (h *handset) Finish() {
 type line struct {
 	handset *handset
 	end     func()
+	over    <-chan struct{}
+	gone    <-chan struct{}
 	setup   time.Duration
 	lost    chan struct{}
 	closed  chan struct{}
@@ -141,12 +135,12 @@ type line struct {
 	watch   sync.WaitGroup
 }
 
-// run loses the line a watchdog's time after its pod.
-func (l *line) run(gone <-chan struct{}) {
+// run loses the line a watchdog's time after its pod, or after the agent went silent because the call ended there.
+func (l *line) run() {
 	select {
 	case <-l.closed:
-		return
-	case <-gone:
+	case <-l.gone:
+	case <-l.over:
 	}
 	l.handset.hush()
 	timer := time.NewTimer(Watchdog)
@@ -166,6 +160,5 @@ func (l *line) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	l.watch.Wait()
 	l.end()
-	l.handset.hush()
 	return nil
 }

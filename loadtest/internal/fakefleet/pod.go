@@ -14,21 +14,22 @@ type pod struct {
 	gone  chan struct{}
 	dead  bool
 	talks map[string]*talk
-	// calls by session; each is closed when it ends.
-	calls map[string]chan struct{}
+	calls map[string]*call
 }
 
 // talk is a session's conversation.
 type talk struct {
 	turn     uint64
 	checksum string
-	ready    time.Time
+	// epoch counts its owners.
+	epoch uint64
+	ready time.Time
 	// lost are the turns at which callers came over from a copy that is lost; at those it is not this one that is stale.
 	lost map[uint64]bool
 }
 
 func newPod(name, address string) *pod {
-	return &pod{name: name, address: address, gone: make(chan struct{}), talks: map[string]*talk{}, calls: map[string]chan struct{}{}}
+	return &pod{name: name, address: address, gone: make(chan struct{}), talks: map[string]*talk{}, calls: map[string]*call{}}
 }
 
 func (p *pod) die() {
@@ -38,26 +39,13 @@ func (p *pod) die() {
 	}
 }
 
-// place puts a call up in place of the one before.
-func (p *pod) place(session string) {
-	p.end(session)
-	p.calls[session] = make(chan struct{})
-}
-
-func (p *pod) end(session string) {
-	if old := p.calls[session]; old != nil {
-		close(old)
-		delete(p.calls, session)
-	}
-}
-
 // begin says what a request finds and how long it takes.
 func (p *pod) begin(session string, lastTurn uint64) (jarvisv1.CacheState, time.Duration) {
 	now := time.Now()
 	t := p.talks[session]
 	stale := t != nil && lastTurn > t.turn && !t.lost[lastTurn]
 	if t == nil || stale && !now.Before(t.ready) {
-		p.talks[session] = &talk{ready: now.Add(Cold - Warm), lost: map[uint64]bool{lastTurn: true}}
+		p.talks[session] = &talk{epoch: 1, ready: now.Add(Cold - Warm), lost: map[uint64]bool{lastTurn: true}}
 		return jarvisv1.CacheState_CACHE_STATE_COLD, Cold
 	}
 	if stale {
@@ -73,7 +61,7 @@ func (p *pod) finish(session string, state jarvisv1.CacheState) *jarvisv1.Served
 		s.PreviousChecksum = t.checksum
 		t.turn++
 		t.checksum = fmt.Sprintf("%s-%d", p.name, t.turn)
-		s.Turn, s.Checksum = t.turn, t.checksum
+		s.Turn, s.Checksum, s.Epoch = t.turn, t.checksum, t.epoch
 	}
 	return s
 }

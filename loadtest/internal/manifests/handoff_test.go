@@ -50,7 +50,7 @@ func TestTheGateIsOpenedByWhoeverHasIt(t *testing.T) {
 
 // TestTheLeaseIsTheProjects: a comparison keeps a namespace that has anything else in it.
 func TestTheLeaseIsTheProjects(t *testing.T) {
-	require.Equal(t, map[string]string{overlay.PartOfLabel: overlay.Project}, gate.DefaultElection().Labels)
+	require.Equal(t, map[string]string{overlay.PartOfLabel: overlay.Project}, gate.DefaultElection(nil).Labels)
 }
 
 // TestJarvisMayDoWhatItDoes, and nothing else.
@@ -79,7 +79,7 @@ func TestJarvisMayDoWhatItDoes(t *testing.T) {
 				"/pods/" + anyName:                                           {"list", "watch"},
 				"/pods/status/" + anyName:                                    {"patch"},
 				"coordination.k8s.io/leases/" + anyName:                      {"create"},
-				"coordination.k8s.io/leases/" + gate.DefaultElection().Lease: {"get", "update"},
+				"coordination.k8s.io/leases/" + gate.DefaultElection(nil).Lease: {"get", "update"},
 			}
 		}
 		require.Equal(t, want, rights, name)
