@@ -19,8 +19,8 @@ import (
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
-// These tests are of one end alone: offers are real, and nobody ever connects. Both ends together are tested with the
-// caller's, in the load generator's package peer.
+// Most of these tests are of one end alone: offers are real, and nobody ever connects. Calls that move have a caller of their own. Both
+// real ends together are tested in the load generator's package peer.
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

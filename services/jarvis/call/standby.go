@@ -54,15 +54,17 @@ func (m *Manager) Moved(id session.ID) *jarvisv1.Speech {
 	return speech
 }
 
-// Resume has the agent on a session's call go on with what it was about to say elsewhere. Nil, or a session without a call, is nothing to
-// do.
+// Resume has the agent on a session's call go on with what it was about to say elsewhere, where it has said nothing here yet. Nil, or a
+// session without a call, is nothing to do.
 func (m *Manager) Resume(id session.ID, speech *jarvisv1.Speech) {
 	c, err := m.find(id)
 	if err != nil || speech == nil {
 		return
 	}
+	if speech.GetMuted() {
+		c.voice.mute(true)
+	}
 	c.voice.resume(speech.GetLeft().AsDuration())
-	c.voice.mute(speech.GetMuted())
 }
 
 // linger waits until the caller hangs up, the manager closes, or the time is over.

@@ -59,8 +59,12 @@ func (v *voice) speak(text string) bool {
 // remaining is how long what is being said still takes.
 func (v *voice) remaining() time.Duration { return time.Duration(v.left.Load()) * audio.FrameDuration }
 
-// resume goes on with what was being said elsewhere.
-func (v *voice) resume(left time.Duration) { v.left.Store(int64(audio.Frames(min(left, maxSpeech)))) }
+// resume goes on with what was being said elsewhere, unless there is something newer to say.
+func (v *voice) resume(left time.Duration) {
+	if !v.muted.Load() {
+		v.left.CompareAndSwap(0, int64(audio.Frames(min(left, maxSpeech))))
+	}
+}
 
 // mute also drops what was left to say.
 func (v *voice) mute(muted bool) {
