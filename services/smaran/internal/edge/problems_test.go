@@ -65,6 +65,9 @@ func TestProblems(t *testing.T) {
 		"unknown_field":      {request: request{method: http.MethodPost, path: wire.PathInference, header: asJSON("s"), body: `{"promt":"x"}`}, status: 400, code: wire.CodeBadRequest},
 		"media_type":         {request: request{method: http.MethodPost, path: wire.PathCalls, header: asJSON("s"), body: "offer"}, status: 415, code: wire.CodeUnsupportedMedia},
 		"no_offer":           {request: request{method: http.MethodPost, path: wire.PathCalls, header: sdp("s")}, status: 400, code: wire.CodeBadRequest},
+		"epoch":              {request: request{method: http.MethodPost, path: wire.PathCalls, header: as("s", "Content-Type", wire.ContentTypeSDP, wire.HeaderEpoch, "three"), body: "offer"}, status: 400, code: wire.CodeBadRequest},
+		"last_epoch":         {request: request{method: http.MethodGet, path: wire.PathInference + "?last_epoch=-1", header: as("s")}, status: 400, code: wire.CodeBadRequest},
+		"token_refused":      {request: request{method: http.MethodPost, path: wire.PathCalls, header: as("s", "Content-Type", wire.ContentTypeSDP, wire.HeaderMigrate, "10.0.0.1:8080"), body: "offer"}, status: 400, code: wire.CodeTokenRefused},
 		"no_control":         {request: request{method: http.MethodPost, path: wire.PathCallControl("s"), header: asJSON("s"), body: `{}`}, status: 400, code: wire.CodeBadRequest},
 		"body_too_large":     {request: request{method: http.MethodPost, path: wire.PathCalls, header: sdp("s"), body: strings.Repeat("x", 2000)}, status: 413, code: wire.CodeBodyTooLarge},
 

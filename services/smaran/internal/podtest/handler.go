@@ -22,6 +22,9 @@ type handler struct {
 }
 
 func (h handler) Infer(ctx context.Context, req *connect.Request[jarvisv1.InferRequest]) (*connect.Response[jarvisv1.InferResponse], error) {
+	h.pod.mu.Lock()
+	h.pod.asked = append(h.pod.asked, req.Msg)
+	h.pod.mu.Unlock()
 	state := jarvisv1.CacheState_CACHE_STATE_WARM
 	served, err := h.pod.admit(ctx, req, func(c *conversation) error {
 		if c.turn == 0 {
@@ -38,6 +41,9 @@ func (h handler) Infer(ctx context.Context, req *connect.Request[jarvisv1.InferR
 }
 
 func (h handler) Offer(ctx context.Context, req *connect.Request[jarvisv1.OfferRequest]) (*connect.Response[jarvisv1.OfferResponse], error) {
+	h.pod.mu.Lock()
+	h.pod.offers = append(h.pod.offers, req.Msg)
+	h.pod.mu.Unlock()
 	served, err := h.pod.admit(ctx, req, func(c *conversation) error {
 		c.events = make(chan *jarvisv1.WatchResponse, eventBuffer)
 		return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -30,6 +31,9 @@ type Pod struct {
 	refuse   func(procedure string) error
 	hung     chan struct{}
 	watchers int
+	offers   []*jarvisv1.OfferRequest
+	asked    []*jarvisv1.InferRequest
+	through  string
 }
 
 // conversation is what a pod knows of a session.
@@ -116,6 +120,34 @@ func (p *Pod) Send(id session.ID, event *jarvisv1.WatchResponse) {
 	events <- event
 }
 
+// Offers are those that were made so far, refused ones included.
+func (p *Pod) Offers() []*jarvisv1.OfferRequest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.offers)
+}
+
+// Asked are the questions so far.
+func (p *Pod) Asked() []*jarvisv1.InferRequest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.asked)
+}
+
+// Through has answers say that another pod passed their requests on; empty ends that.
+func (p *Pod) Through(pod string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.through = pod
+}
+
+// Place puts up a call of the session, as an offer does.
+func (p *Pod) Place(id session.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conversation(id).events = make(chan *jarvisv1.WatchResponse, eventBuffer)
+}
+
 // Watchers is how many event streams are open.
 func (p *Pod) Watchers() int {
 	p.mu.Lock()
@@ -180,7 +212,7 @@ func (p *Pod) admit(ctx context.Context, req connect.AnyRequest, f func(*convers
 	}
 	return &jarvisv1.Served{
 		Pod: p.Name, Address: p.Address, Incarnation: p.Incarnation, Session: string(id),
-		Turn: c.turn, Checksum: fmt.Sprintf("%016x", c.turn), Epoch: c.epoch, CallHeld: c.events != nil,
+		Turn: c.turn, Checksum: fmt.Sprintf("%016x", c.turn), Epoch: c.epoch, CallHeld: c.events != nil, Through: p.through,
 	}, nil
 }
 
