@@ -78,6 +78,9 @@ func inBubble(t *testing.T, route fakefleet.Route, change func(*client.Config), 
 	})
 }
 
+// lasts is for what takes time in the bubble.
+func lasts(d time.Duration) { time.Sleep(d) }
+
 // pass lets time pass in the bubble.
 func (r *rig) pass(d time.Duration) {
 	time.Sleep(d)

@@ -126,7 +126,7 @@ func TestACallThatIsToldToMoves(t *testing.T) {
 func TestTheFirstCallIsUpUntilTheSecondIs(t *testing.T) {
 	inBubble(t, (&to{}).route, nil, func(r *rig) {
 		r.fleet.Grant = func() bool {
-			time.Sleep(2 * time.Second)
+			lasts(2 * time.Second)
 			return true
 		}
 		r.fleet.Migrate(id, "jarvis-2")
@@ -241,7 +241,7 @@ func TestTheEndOfASecondCallIsNotTheFirstOnes(t *testing.T) {
 		const asking = time.Second
 		var asked atomic.Int32
 		r.fleet.Grant = func() bool {
-			time.Sleep(asking)
+			lasts(asking)
 			return asked.Add(1) > 1
 		}
 		r.fleet.Migrate(id, "jarvis-2")

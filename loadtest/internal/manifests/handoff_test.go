@@ -74,11 +74,11 @@ func TestJarvisMayDoWhatItDoes(t *testing.T) {
 		want := map[string][]string{}
 		if name == string(backend.Handoff) {
 			want = map[string][]string{
-				discoveryv1.GroupName + "/endpointslices/" + anyName:         {"list", "watch"},
-				"/services/jarvis-service":                                   {"get"},
-				"/pods/" + anyName:                                           {"list", "watch"},
-				"/pods/status/" + anyName:                                    {"patch"},
-				"coordination.k8s.io/leases/" + anyName:                      {"create"},
+				discoveryv1.GroupName + "/endpointslices/" + anyName:            {"list", "watch"},
+				"/services/jarvis-service":                                      {"get"},
+				"/pods/" + anyName:                                              {"list", "watch"},
+				"/pods/status/" + anyName:                                       {"patch"},
+				"coordination.k8s.io/leases/" + anyName:                         {"create"},
 				"coordination.k8s.io/leases/" + gate.DefaultElection(nil).Lease: {"get", "update"},
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/smaran-v2/smaran/services/admission/gate"
 )
@@ -57,7 +58,7 @@ func TestTheServerIsAskedForWhatTheRoleAllows(t *testing.T) {
 	service, err := s.Service(ctx, "jarvis-service")
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"app": "jarvis"}, service.Spec.Selector)
-	pods, err := s.Pods("app=jarvis").List(metav1.ListOptions{})
+	pods, err := cache.ToListerWithContext(s.Pods("app=jarvis")).ListWithContext(ctx, metav1.ListOptions{})
 	require.NoError(t, err)
 	require.Equal(t, "b", pods.(*corev1.PodList).Items[0].Name)
 	require.NoError(t, s.PatchPodStatus(ctx, "b", []byte(`{"status":{}}`)))
