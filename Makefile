@@ -60,7 +60,7 @@ bench: ## run the benchmarks; each compares with a named peer in the same run
 
 .PHONY: soak
 soak: ## run pods through random faults for SOAK (default 10m), and check the history; SOAK_SEED=n replays
-	@cd services && SOAK='$(SOAK)' go test $(RACE) -count=1 -timeout 0 -v -run '^TestOwnershipHistory$$' ./jarvis
+	@cd services && SOAK='$(SOAK)' go test $(RACE) -count=1 -timeout 0 -v -run '^TestOwnershipHistory' ./jarvis
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser and codec for FUZZTIME each (default 20s)

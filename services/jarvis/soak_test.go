@@ -26,16 +26,7 @@ const (
 // they fall in between each other is up to the scheduler, so that it may take some runs until the same goes wrong.
 func TestOwnershipHistory(t *testing.T) {
 	t.Parallel()
-	length, seed := soakTime, rand.Uint64()
-	var err error
-	if text := os.Getenv("SOAK"); text != "" {
-		length, err = time.ParseDuration(text)
-		require.NoError(t, err)
-	}
-	if text := os.Getenv("SOAK_SEED"); text != "" {
-		seed, err = strconv.ParseUint(text, 10, 64)
-		require.NoError(t, err)
-	}
+	length, seed := soaked(t)
 	t.Logf("SOAK_SEED=%d for %v", seed, length)
 	var sum summary
 	for begin := time.Now(); time.Since(begin) < length && !t.Failed(); seed++ {
@@ -46,6 +37,22 @@ func TestOwnershipHistory(t *testing.T) {
 		})
 	}
 	t.Log(sum)
+}
+
+// soaked is for how long and with which seed a soak runs.
+func soaked(t *testing.T) (length time.Duration, seed uint64) {
+	t.Helper()
+	length, seed = soakTime, rand.Uint64()
+	var err error
+	if text := os.Getenv("SOAK"); text != "" {
+		length, err = time.ParseDuration(text)
+		require.NoError(t, err)
+	}
+	if text := os.Getenv("SOAK_SEED"); text != "" {
+		seed, err = strconv.ParseUint(text, 10, 64)
+		require.NoError(t, err)
+	}
+	return length, seed
 }
 
 // summary adds up what happened.
