@@ -61,6 +61,17 @@ func TestAnOwnerGoesAboveOneOfItsEpochThatIsGone(t *testing.T) {
 	require.EqualValues(t, 4, next.GetServed().GetEpoch(), "whatever incarnation the other one had")
 }
 
+func TestAnEpochThatWasTakenBeforeTheConversationCameIsNotItsOwn(t *testing.T) {
+	c := newTeam(t, 1)
+	c.lists(set(c.pods...))
+	m := c.pods[0]
+	_, err := m.rpc.Hangup(as(t, "s"), connect.NewRequest(&jarvisv1.HangupRequest{})) // which has the process before forgotten
+	require.Error(t, err)
+	require.True(t, m.owns("s"))
+	res := m.infer(t, "s", &jarvisv1.InferRequest{LastTurn: 21, LastChecksum: "36cbbef666cbf989", LastEpoch: 1})
+	require.Greater(t, res.GetServed().GetEpoch(), uint64(1), "its caller had that epoch from another process")
+}
+
 func TestAGrantFromBelowWhatTheCallerSawIsNotEnough(t *testing.T) {
 	c, id, from, to := grown(t)
 	last := from.infer(t, id, &jarvisv1.InferRequest{})

@@ -78,10 +78,11 @@ func (h *Handoff) Settle(ctx context.Context, id session.ID, need Need) (Settled
 }
 
 // disputed is whether another pod seems to have the session under the epoch of this pod's own title: the caller knows that epoch, and
-// comes from a conversation that this pod has not had. Each side of a partition may have taken the same one.
+// comes from a conversation that this pod has not had. Each side of a partition may have taken the same one, and so may a process that
+// was started anew and asked by somebody who knew of none.
 func (h *Handoff) disputed(id session.ID, need Need) bool {
 	kept, ok := h.Store.Find(id)
-	return ok && kept.Owner == "" && kept.Begun && kept.Epoch > 0 && kept.Epoch == need.Seen &&
+	return ok && kept.Owner == "" && kept.Epoch > 0 && kept.Epoch == need.Seen &&
 		need.Last != state.Point{} && !h.Store.Knows(id, need.Last)
 }
 
@@ -377,6 +378,9 @@ func (h *Handoff) unfound(ctx context.Context, id session.ID, look *search) (Set
 func (h *Handoff) undisputed(ctx context.Context, id session.ID, look *search) (Settled, error) {
 	if look.rival || ctx.Err() != nil {
 		return Settled{}, context.Cause(ctx)
+	}
+	if h.restore(ctx, id, look.need.Seen) {
+		return Settled{}, nil
 	}
 	epoch, err := h.Store.Mint(id, look.need.Seen+1)
 	if err == nil {
