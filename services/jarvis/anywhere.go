@@ -124,7 +124,7 @@ func ofOwner(err error) error {
 	if !errors.As(err, &refused) || !connect.IsWireError(err) {
 		return err
 	}
-	out := connect.NewWireError(refused.Code(), errors.New(refused.Message()))
+	out := connect.NewError(refused.Code(), errors.New(refused.Message())) // of one from the wire, no header would be sent
 	for _, d := range refused.Details() {
 		out.AddDetail(d)
 	}

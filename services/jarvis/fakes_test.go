@@ -23,6 +23,19 @@ func (c jumpClock) NewTimer(d time.Duration) clockwork.Timer {
 	return timer
 }
 
+// maxJump is what one jumps over at most: a drain's time has to pass.
+const maxJump = 10 * time.Second
+
+// shortJumps is a jumpClock whose long timers somebody has to wait for.
+type shortJumps struct{ *clockwork.FakeClock }
+
+func (c shortJumps) NewTimer(d time.Duration) clockwork.Timer {
+	if d > maxJump {
+		return c.FakeClock.NewTimer(d)
+	}
+	return jumpClock(c).NewTimer(d)
+}
+
 // fakeCalls has calls without media. Its zero value is ready for use.
 type fakeCalls struct {
 	limit   int

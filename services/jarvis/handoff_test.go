@@ -32,11 +32,28 @@ const sliceTime = 500 * time.Millisecond
 // team is some pods that hand sessions to one another. Each is told of the endpoints when the test says so.
 type team struct {
 	*testing.T
-	pods  []*mate
+	pods []*mate
+	// clock is the pods'; fake, where set, is what it goes by.
 	clock clockwork.Clock
+	fake  *clockwork.FakeClock
 	*network
+	// onWay, where set, is told of what goes from pod to pod; set it while nothing does.
+	onWay func(*http.Request)
 	// change, where set, has the last word on a pod's options and on those of its handoff.
 	change func(*mate, *jarvis.Options, *handoff.Options)
+}
+
+// watched is a link that tells the team's onWay first.
+type watched struct {
+	link
+	team *team
+}
+
+func (w watched) RoundTrip(r *http.Request) (*http.Response, error) {
+	if w.team.onWay != nil {
+		w.team.onWay(r)
+	}
+	return w.link.RoundTrip(r)
 }
 
 // mate is a pod behind a real listener.
@@ -54,7 +71,7 @@ type mate struct {
 func newTeam(t *testing.T, n int) *team {
 	t.Helper()
 	clock := clockwork.NewFakeClock()
-	c := &team{T: t, clock: jumpClock{clock}, network: newNetwork()}
+	c := &team{T: t, clock: shortJumps{clock}, fake: clock, network: newNetwork()}
 	t.Cleanup(c.close)
 	for i := range n {
 		name := fmt.Sprintf("jarvis-%d", i+1)
@@ -86,7 +103,7 @@ func (c *team) startAt(listener net.Listener, m *mate) *mate {
 		o.Sessions.Max, o.MaxCalls, o.Clock = 100, 100, c.clock
 		hands := handoff.Options{
 			Self:  handoff.Self{Name: m.name, Address: m.address, Incarnation: m.incarnation},
-			Rings: m.rings, HTTP: &http.Client{Transport: link{network: c.network, from: m.address, dead: m.dead.Load}},
+			Rings: m.rings, HTTP: &http.Client{Transport: watched{link{network: c.network, from: m.address, dead: m.dead.Load}, c}},
 			Clients: []connect.ClientOption{connect.WithAcceptCompression("gzip", nil, nil), connect.WithInterceptors(session.Interceptor(session.Lenient))},
 			Metrics: handoff.NewMetrics(o.Registry), Clock: c.clock, Log: slog.New(slog.DiscardHandler),
 		}
@@ -276,7 +293,7 @@ func TestWithoutACopyTheFormerOwnerServesUntilThereIsOne(t *testing.T) {
 	require.InDelta(t, 1, to.forwards(t), 0)
 	require.InDelta(t, 1, to.count(t, "pulled"), 0)
 
-	c.clock.(jumpClock).Advance(sliceTime)
+	c.fake.Advance(sliceTime)
 	last = to.infer(t, id, after(last))
 	require.Equal(t, to.name, last.GetServed().GetPod())
 	require.Equal(t, warm, last.GetServed().GetState())
@@ -463,41 +480,6 @@ func TestConcurrentRequestsClaimOnce(t *testing.T) {
 	}
 	require.InDelta(t, 1, to.count(t, "claimed"), 0)
 	require.InDelta(t, 1, from.count(t, "given"), 0)
-}
-
-func TestALeavingPodHandsOverWhatItHas(t *testing.T) {
-	c, id, _, to := grown(t)
-	all := set(c.pods...)
-	c.lists(all)
-	last := to.infer(t, id, &jarvisv1.InferRequest{})
-	rest := set(c.pods[:2]...)
-	next := c.owner(rest, id)
-	to.Drain(t.Context(), time.Minute)
-	require.Zero(t, to.hands.Owns())
-	c.lists(rest)
-	again := next.infer(t, id, after(last))
-	require.Equal(t, next.name, again.GetServed().GetPod())
-	require.Equal(t, warm, again.GetServed().GetState())
-	require.EqualValues(t, 2, again.GetServed().GetTurn())
-}
-
-func TestWhatALeavingPodCouldNotHandOverIsNamed(t *testing.T) {
-	c, id, _, to := grown(t)
-	c.lists(set(c.pods...))
-	to.infer(t, id, &jarvisv1.InferRequest{})
-	for _, m := range c.pods[:2] {
-		c.refuse(m.address, true)
-	}
-	to.Drain(t.Context(), 0)
-	require.Contains(t, to.log.String(), "session not handed over")
-	require.Contains(t, to.log.String(), string(id))
-}
-
-func TestThePodsOfAWholeFleetThatEndsDoNotWaitForOneAnother(t *testing.T) {
-	c := newTeam(t, 1)
-	c.lists(set(c.pods...))
-	c.pods[0].infer(t, "s", &jarvisv1.InferRequest{})
-	c.pods[0].Drain(t.Context(), time.Hour)
 }
 
 func TestAPodWithoutHandoffRefusesIt(t *testing.T) {

@@ -47,6 +47,12 @@ func (p *Pod) inference(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h := w.Header()
+	// It may be another pod that served.
+	h.Set(wire.HeaderPod, res.GetServed().GetPod())
+	h.Set(wire.HeaderIncarnation, res.GetServed().GetIncarnation())
+	if through := res.GetServed().GetThrough(); through != "" {
+		h.Set(wire.HeaderForwarded, through)
+	}
 	h.Set(wire.HeaderTurn, strconv.FormatUint(res.GetServed().GetTurn(), 10))
 	h.Set(wire.HeaderChecksum, res.GetServed().GetChecksum())
 	h.Set(wire.HeaderCacheState, cacheStateName(res.GetServed().GetState()))
