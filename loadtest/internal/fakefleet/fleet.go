@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
@@ -26,6 +27,9 @@ const (
 	Warm    = 100 * time.Millisecond
 	Restart = time.Second
 )
+
+// SettleMargin is what the fleet says of how long a change of its endpoints takes to reach everyone.
+const SettleMargin = 500 * time.Millisecond
 
 // Route chooses among the pods that are in rotation, in the order in which they joined. session is empty without a header.
 type Route func(session string, hosts []affinity.Host) int
@@ -149,6 +153,7 @@ func (f *Fleet) Status(context.Context) (*fleetv1.StatusResponse, error) {
 	defer f.mu.Unlock()
 	return &fleetv1.StatusResponse{
 		Backend: "istio-hash", Policy: string(affinity.PolicyRing), RingSize: affinity.DefaultMinRingSize, SmaranUrl: URL, History: slices.Clone(f.history),
+		SettleMargin: durationpb.New(SettleMargin),
 	}, nil
 }
 
