@@ -42,7 +42,12 @@ func (c *Cluster) onDeployment(action clienttesting.Action) (bool, runtime.Objec
 		for _, p := range c.podsOf(a.GetNamespace(), a.GetName()) {
 			c.terminate(p, 0)
 		}
-		return false, nil, nil
+		if c.get("deployments", a.GetNamespace(), a.GetName()) == nil {
+			return false, nil, nil // the tracker knows what to say
+		}
+		// Here, under the lock: a controller that is at work would put back what it read before.
+		c.drop("deployments", a.GetNamespace(), a.GetName())
+		return true, nil, nil
 	default:
 		return false, nil, nil
 	}
