@@ -84,7 +84,7 @@ func (a *admission) run(ctx context.Context) {
 			return
 		case <-a.kick:
 		}
-		gathering, cancel := context.WithTimeout(ctx, preparation.MaxGathering)
+		gathering, cancel := preparation.Within(ctx, a.fleet.clock, preparation.MaxGathering)
 		_ = a.fleet.board.await(gathering, func() (bool, error) { return a.complete(), nil }) // who is late comes by itself
 		cancel()
 		a.admit(ctx)

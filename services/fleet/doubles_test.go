@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"connectrpc.com/connect"
@@ -19,6 +20,7 @@ import (
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
+	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/fleet"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/run"
@@ -29,7 +31,7 @@ import (
 const (
 	// crash: print the file's text and end with an error.
 	crash = "crash"
-	// deaf: never be ready.
+	// deaf: not be ready; the file's text, where it has one, is the only pod that is.
 	deaf = "deaf"
 	// stubborn: ignore SIGTERM.
 	stubborn = "stubborn"
@@ -78,19 +80,53 @@ func meshDouble(ctx context.Context, args, environ []string, _, _ io.Writer) err
 
 func jarvisDouble(ctx context.Context, _, environ []string, _, _ io.Writer) error {
 	mux := http.NewServeMux()
-	mux.Handle(jarvisv1connect.NewJarvisServiceHandler(statusDouble{}))
+	double := &jarvisService{endpoints: strings.TrimPrefix(lookup(environ, "JARVIS_ENDPOINTS"), "file://")}
+	mux.Handle(jarvisv1connect.NewJarvisServiceHandler(double))
+	mux.HandleFunc("GET /prepared", double.prepared)
 	mux.HandleFunc("GET "+wire.PathInference, func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(lookup(environ, "JARVIS_POD"))
 	})
 	return serveDouble(ctx, environ, lookup(environ, "JARVIS_LISTEN"), lookup(environ, "JARVIS_ADMIN_LISTEN"), mux)
 }
 
-type statusDouble struct {
+type jarvisService struct {
 	jarvisv1connect.UnimplementedJarvisServiceHandler
+	endpoints string
+
+	mu    sync.Mutex
+	asked []preparation
 }
 
-func (statusDouble) Status(context.Context, *connect.Request[jarvisv1.StatusRequest]) (*connect.Response[jarvisv1.StatusResponse], error) {
+// preparation is what a pod was asked to prepare for, and which version of the endpoints there was then.
+type preparation struct {
+	Hosts   []string
+	Version string
+}
+
+func (*jarvisService) Status(context.Context, *connect.Request[jarvisv1.StatusRequest]) (*connect.Response[jarvisv1.StatusResponse], error) {
 	return connect.NewResponse(&jarvisv1.StatusResponse{Sessions: 41, Calls: 17}), nil
+}
+
+func (s *jarvisService) Prepare(_ context.Context, req *connect.Request[jarvisv1.PrepareRequest]) (*connect.Response[jarvisv1.PrepareResponse], error) {
+	set, err := endpoints.ReadFile(s.endpoints)
+	if err != nil {
+		return nil, err
+	}
+	asked := preparation{Version: set.Version}
+	for _, h := range req.Msg.GetHosts() {
+		asked.Hosts = append(asked.Hosts, h.GetPod()+" "+h.GetAddress())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = append(s.asked, asked)
+	return connect.NewResponse(&jarvisv1.PrepareResponse{Moving: 3, Sent: 2}), nil
+}
+
+// prepared lists the preparations so far.
+func (s *jarvisService) prepared(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = json.NewEncoder(w).Encode(s.asked)
 }
 
 // serveDouble also serves its environment at /environ of the admin port.
@@ -104,7 +140,7 @@ func serveDouble(ctx context.Context, environ []string, listen, admin string, pu
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if _, ok := misbehaviour(deaf); ok {
+		if only, ok := misbehaviour(deaf); ok && (only == "" || only == lookup(environ, "JARVIS_POD")) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
