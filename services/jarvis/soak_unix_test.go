@@ -36,7 +36,7 @@ const (
 func TestOwnershipHistoryOfProcesses(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("SOAK") == "" {
-		t.Skip("SOAK is not set: make soak sets it")
+		t.Skip("SKIP-REASON: minutes of real processes under SIGSTOP and SIGKILL: make soak")
 	}
 	length, seed := soaked(t)
 	t.Logf("SOAK_SEED=%d for %v", seed, length)
