@@ -376,6 +376,66 @@ func TestACallerIsToldWhereToMove(t *testing.T) {
 	require.Equal(t, from.name, kept.Msg.GetSessionList()[0].GetOwner(), "its copy is there before")
 }
 
+// waitingClock keeps how long who uses it has waited.
+type waitingClock struct {
+	clockwork.Clock
+	mu    sync.Mutex
+	waits []time.Duration
+}
+
+func (c *waitingClock) NewTimer(d time.Duration) clockwork.Timer {
+	c.mu.Lock()
+	c.waits = append(c.waits, d)
+	c.mu.Unlock()
+	return c.Clock.NewTimer(d)
+}
+
+// waited is how long the first n waits took since the last time it was asked.
+func (c *waitingClock) waited(n int) (total time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, d := range c.waits[:n] {
+		total += d
+	}
+	c.waits = nil
+	return total
+}
+
+// TestCallersAreToldOneAfterAnother: all of them within the time that clients and measurements reckon with, fewer sooner.
+func TestCallersAreToldOneAfterAnother(t *testing.T) {
+	for calls, most := range map[int]time.Duration{3: time.Second / 4, 60: wire.MigrateWithin} {
+		t.Run(fmt.Sprint(calls, " calls"), func(t *testing.T) {
+			c := newTeam(t, 2)
+			clock := &waitingClock{Clock: c.clock}
+			c.change = func(_ *mate, o *jarvis.Options, _ *handoff.Options) { o.Clock = clock }
+			from := c.start(&mate{name: "jarvis-3", incarnation: "third"})
+			c.pods = append(c.pods, from)
+			before, after := set(from), set(c.pods...)
+			c.lists(before)
+			for i, n := 0, 0; n < calls; i++ {
+				id := session.ID(fmt.Sprintf("s-%d", i))
+				if c.owner(after, id) == from {
+					continue
+				}
+				n++
+				from.offer(t, id)
+				from.infer(t, id, &jarvisv1.InferRequest{})
+			}
+			c.lists(after)
+			clock.waited(0)
+			ctx, stop := context.WithCancel(t.Context())
+			var work sync.WaitGroup
+			work.Go(func() { from.MigrateCalls(ctx) })
+			require.Eventually(t, func() bool { return len(from.calls.migrated()) >= calls }, 5*time.Second, time.Millisecond)
+			stop()
+			work.Wait()
+			waited := clock.waited(calls)
+			require.LessOrEqual(t, waited, most)
+			require.Positive(t, waited)
+		})
+	}
+}
+
 func TestANewCallBringsItsSession(t *testing.T) {
 	c, id, from, to := grown(t)
 	from.offer(t, id)

@@ -4,16 +4,19 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/services/jarvis/call"
 	"github.com/smaran-v2/smaran/services/jarvis/handoff"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 const (
-	// migrateEvery keeps callers from dialling all at once; it is jittered by half either way.
+	// migrateEvery keeps the callers of all pods together from dialling at once: a set-up costs some milliseconds of a core, and media
+	// that is late for it is heard.
 	migrateEvery = 20 * time.Millisecond
 	// migrateAgain is after how long a caller that has not moved is told again, and calls are looked at that have come since.
 	migrateAgain = 2 * time.Second
@@ -66,22 +69,46 @@ func (p *Pod) MigrateCalls(ctx context.Context) {
 func (p *Pod) migrateCalls(ctx context.Context) {
 	moves := p.handoff.CallsToMove()
 	going := map[session.ID]bool{}
-	for _, m := range p.handoff.Ready(ctx, moves) { // to the others it can't go now: the call goes on here
+	ready := p.handoff.Ready(ctx, moves) // to the others it can't go now: the call goes on here
+	for i, wait := range waits(len(ready), p.migrateTime(len(ready))) {
+		m := ready[i]
+		if !p.pause(ctx, wait) {
+			return
+		}
 		kept, ok := p.sessions.Find(m.Session)
 		if !ok || kept.Owner != "" {
 			continue
 		}
 		going[m.Session] = true
 		_ = p.calls.Migrate(m.Session, &jarvisv1.Migrate{Pod: m.To.Pod, Address: m.To.Address, Epoch: kept.Epoch + 1}) // it may have ended
-		if !p.pause(ctx, migrateEvery/2+time.Duration(rand.Int64N(int64(migrateEvery)))) {
-			return
-		}
 	}
 	for _, id := range p.calls.Sessions() {
 		if !going[id] {
 			_ = p.calls.Migrate(id, nil)
 		}
 	}
+}
+
+// migrateTime is how long it takes to tell so many callers. The other pods which had sessions are taken to move theirs too.
+func (p *Pod) migrateTime(calls int) time.Duration {
+	within := wire.MigrateWithin
+	if p.isDraining() {
+		within = min(within, p.remaining()/2) // they have to arrive as well
+	}
+	return min(migrateEvery*time.Duration(calls*p.handoff.Rings.Givers()), within)
+}
+
+// waits are n pauses that come to an end at random moments within d.
+func waits(n int, d time.Duration) []time.Duration {
+	out := make([]time.Duration, n)
+	for i := range out {
+		out[i] = time.Duration(rand.Int64N(int64(d) + 1))
+	}
+	slices.Sort(out)
+	for i := n - 1; i > 0; i-- {
+		out[i] -= out[i-1]
+	}
+	return out
 }
 
 // pause waits, and says false when ctx ends first.

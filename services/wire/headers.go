@@ -60,15 +60,5 @@ const (
 	ContentTypeJSON        = "application/json"
 )
 
-// Event names on GET /v1/calls/{id}/events. The data of each is the JSON form of a jarvis.v1 WatchResponse.
-const (
-	EventPod       = "pod"
-	EventPodLost   = "pod_lost"
-	EventEnded     = "ended"
-	EventHeartbeat = "heartbeat"
-	EventDraining  = "draining"
-	EventMigrate   = "migrate"
-)
-
 // TranscriptChannel is the label of the data channel on which the agent sends what it said.
 const TranscriptChannel = "transcript"

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
+	"github.com/smaran-v2/smaran/services/smaran/backend"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // SettingPods names the setting that has the addresses at which the pods started, in the fleet's order, with PodSeparator between
@@ -50,10 +52,15 @@ func (r *run) settings(m measurement) map[string]string {
 	return out
 }
 
-// settleMarginOf is how long an endpoint change may take to reach every process, as a fleet says at the end of the run: it may know by
-// then that it was slow.
+// settleMarginOf is how long after an endpoint change a session may still be served elsewhere: as long as the change takes to reach every
+// process, as a fleet says at the end of the run (it may know by then that it was slow), and a call that moves as long as its caller waits
+// to be told.
 func settleMarginOf(s *fleetv1.StatusResponse) time.Duration {
-	return s.GetSettleMargin().AsDuration()
+	margin := s.GetSettleMargin().AsDuration()
+	if s.GetBackend() == string(backend.Handoff) {
+		margin += wire.MigrateWithin
+	}
+	return margin
 }
 
 // podAddresses are those of the endpoints as they are now.

@@ -17,6 +17,8 @@ const (
 	// maxRings are remembered, for memory at the longest: later a session that nobody asked for has little left to bring.
 	maxRings = 8
 	memory   = 10 * time.Minute
+	// maxBuilt rings are kept for their endpoints to be asked about again: the present ones, those without this pod, and those to come.
+	maxBuilt = 4
 )
 
 // Rings knows which pod the mesh gives a session to, and which ones it gave it to before. It is safe for concurrent use.
@@ -29,6 +31,9 @@ type Rings struct {
 	current endpoints.Set
 	// rings are the different rotations, the newest first. left is when one was replaced.
 	rings []ring
+
+	building sync.Mutex
+	built    []ring
 }
 
 type ring struct {
@@ -67,13 +72,26 @@ func (r *Rings) Update(set endpoints.Set) error {
 	return nil
 }
 
+// ring of endpoints. To build one costs as much as some requests.
 func (r *Rings) ring(rotation []endpoints.Endpoint) (ring, error) {
+	r.building.Lock()
+	defer r.building.Unlock()
+	for _, had := range r.built {
+		if slices.Equal(had.rotation, rotation) {
+			return had, nil
+		}
+	}
 	hosts := make([]affinity.Host, len(rotation))
 	for i, e := range rotation {
 		hosts[i] = e.Host()
 	}
 	picker, err := r.build(hosts)
-	return ring{rotation: rotation, picker: picker}, err
+	if err != nil {
+		return ring{}, err
+	}
+	next := ring{rotation: rotation, picker: picker}
+	r.built = append([]ring{next}, r.built[:min(len(r.built), maxBuilt-1)]...)
+	return next, nil
 }
 
 func inRotation(set endpoints.Set) []endpoints.Endpoint {
@@ -146,6 +164,16 @@ func (r *Rings) Next(id session.ID, leaving bool) (endpoints.Endpoint, bool) {
 		return endpoints.Endpoint{}, false // Update would have refused them
 	}
 	return rest.pick(id)
+}
+
+// Givers is how many pods were in rotation before the latest change: those that sessions move from.
+func (r *Rings) Givers() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if len(r.rings) == 0 {
+		return 0
+	}
+	return len(r.rings[min(1, len(r.rings)-1)].rotation)
 }
 
 // Listed are all endpoints, in rotation or not.
