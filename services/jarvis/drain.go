@@ -53,10 +53,10 @@ func (p *Pod) Drain(ctx context.Context, timeout time.Duration) {
 		case <-ticker.Chan():
 			p.log.InfoContext(ctx, "draining", "sessions", p.owns(), "calls", p.calls.Count(), "left", p.remaining())
 		case <-expired.Chan():
-			p.log.WarnContext(ctx, "drain ran out of time; calls will be cut", "sessions", p.calls.Sessions())
+			p.log.WarnContext(ctx, "drain ran out of time", "sessions", p.owns(), "calls_cut", p.calls.Sessions())
 			return
 		case <-ctx.Done():
-			p.log.WarnContext(ctx, "drain given up; calls will be cut", "sessions", p.calls.Sessions(), "cause", context.Cause(ctx))
+			p.log.WarnContext(ctx, "drain given up", "sessions", p.owns(), "calls_cut", p.calls.Sessions(), "cause", context.Cause(ctx))
 			return
 		}
 	}

@@ -31,6 +31,7 @@ func crossOrigin(origins []string) func(http.Handler) http.Handler {
 			"Location", "ETag", wire.HeaderAcceptPatch, wire.HeaderRetryAfter,
 			session.Header, wire.HeaderBackend, wire.HeaderDegraded, wire.HeaderStateful,
 			wire.HeaderPod, wire.HeaderIncarnation, wire.HeaderEpoch, wire.HeaderTurn, wire.HeaderChecksum, wire.HeaderCacheState,
+			wire.HeaderForwarded,
 		},
 		AllowCredentials: !slices.Contains(origins, "*"),
 		MaxAge:           preflightAge,

@@ -161,7 +161,7 @@ func TestCrossOrigin(t *testing.T) {
 		require.Equal(t, "*", res.Header.Get("Access-Control-Allow-Origin"))
 		require.Empty(t, res.Header.Get("Access-Control-Allow-Credentials"))
 		exposed := s.place(t, "s", "Origin", "https://talk.example").Header.Get("Access-Control-Expose-Headers")
-		for _, name := range []string{"Location", "Etag", wire.HeaderPod, wire.HeaderEpoch, wire.HeaderStateful} {
+		for _, name := range []string{"Location", "Etag", wire.HeaderPod, wire.HeaderEpoch, wire.HeaderStateful, wire.HeaderForwarded} {
 			require.Contains(t, exposed, name)
 		}
 	})
