@@ -104,7 +104,7 @@ func TestADrainCountsDownAndNamesWhatItCuts(t *testing.T) {
 	<-done
 	require.Zero(t, b.calls.remaining())
 	require.True(t, b.logged("ran out of time"))
-	require.True(t, b.logged("sessions=[on-and-on]"))
+	require.True(t, b.logged("calls_cut=[on-and-on]"))
 	require.True(t, b.logged("session=on-and-on"), "by itself, with the reason")
 	require.True(t, b.logged("hands no sessions over"))
 	require.NoError(t, b.Close(t.Context()))
