@@ -28,7 +28,7 @@ build: ## build the programs into bin/
 	cd loadtest && go build -trimpath -ldflags '$(LDFLAGS)' -o ../bin/ ./cmd/loadtest
 
 .PHONY: demo
-demo: build ## run every backend through one short script, and write a report (3 minutes)
+demo: build ## run every backend through one short script, and write a report (4 minutes)
 	@exec bin/loadtest demo $(ARGS)
 
 .PHONY: compare

@@ -73,7 +73,7 @@ func (p *Pod) whereabouts(ctx context.Context, id session.ID, err error) error {
 	if p.handoff == nil || id == "" || !errors.Is(err, call.ErrNotHeld) {
 		return err
 	}
-	settled, unsettled := p.handoff.Settle(ctx, id, handoff.Need{})
+	settled, unsettled := p.handoff.Settle(ctx, id, handoff.Need{Find: true})
 	if unsettled != nil || settled.Owner == nil {
 		return err
 	}

@@ -65,11 +65,28 @@ func TestAnEpochThatWasTakenBeforeTheConversationCameIsNotItsOwn(t *testing.T) {
 	c := newTeam(t, 1)
 	c.lists(set(c.pods...))
 	m := c.pods[0]
-	_, err := m.rpc.Hangup(as(t, "s"), connect.NewRequest(&jarvisv1.HangupRequest{})) // which has the process before forgotten
-	require.Error(t, err)
+	m.offer(t, "s") // by somebody who knew nothing of it
 	require.True(t, m.owns("s"))
 	res := m.infer(t, "s", &jarvisv1.InferRequest{LastTurn: 21, LastChecksum: "36cbbef666cbf989", LastEpoch: 1})
 	require.Greater(t, res.GetServed().GetEpoch(), uint64(1), "its caller had that epoch from another process")
+}
+
+// TestAskingForACallBeginsNoSession: whoever asks for one that nobody has would take a place, and an epoch, for it.
+func TestAskingForACallBeginsNoSession(t *testing.T) {
+	c := newTeam(t, 2)
+	c.lists(set(c.pods...))
+	for _, m := range c.pods {
+		_, err := m.rpc.Hangup(as(t, "s"), connect.NewRequest(&jarvisv1.HangupRequest{}))
+		require.Error(t, err)
+		stream, err := m.rpc.Watch(as(t, "s"), connect.NewRequest(&jarvisv1.WatchRequest{}))
+		require.NoError(t, err)
+		require.False(t, stream.Receive())
+		require.Equal(t, connect.CodeFailedPrecondition, connect.CodeOf(stream.Err()))
+		require.NoError(t, stream.Close())
+	}
+	for _, m := range c.pods {
+		require.Zero(t, m.Status(false).GetSessions())
+	}
 }
 
 func TestAGrantFromBelowWhatTheCallerSawIsNotEnough(t *testing.T) {

@@ -19,8 +19,11 @@ func (p *Pod) Drain(ctx context.Context, timeout time.Duration) {
 		close(p.draining)
 		p.onState()
 	})
+	p.log.InfoContext(ctx, "draining", "sessions", p.owns(), "calls", p.calls.Count(), "timeout", timeout)
+	last := time.Duration(0)
 	if p.handoff != nil { // the last try is part of it
-		timeout = max(timeout-lastTry, timeout/2)
+		last = min(lastTry, timeout/2)
+		timeout -= last
 	}
 	deadline := p.clock.Now().Add(timeout)
 	p.deadline.CompareAndSwap(nil, &deadline)
@@ -30,13 +33,12 @@ func (p *Pod) Drain(ctx context.Context, timeout time.Duration) {
 	defer expired.Stop()
 	ticker := p.clock.NewTicker(countdown)
 	defer ticker.Stop()
-	p.log.InfoContext(ctx, "draining", "sessions", p.owns(), "calls", p.calls.Count(), "timeout", timeout)
 	leaving, stop := context.WithCancel(ctx)
 	gone := p.leave(leaving)
 	defer func() {
 		stop()
 		<-gone
-		p.leaveRest(ctx)
+		p.leaveRest(ctx, last)
 	}()
 	moving := gone
 	for {

@@ -20,6 +20,7 @@ import (
 	"github.com/smaran-v2/smaran/services/jarvis/archive"
 	"github.com/smaran-v2/smaran/services/jarvis/handoff"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
+	"github.com/smaran-v2/smaran/services/mesh/replies"
 	"github.com/smaran-v2/smaran/services/peers"
 	"github.com/smaran-v2/smaran/services/registry"
 	"github.com/smaran-v2/smaran/services/session"
@@ -79,7 +80,7 @@ func follow(ctx context.Context, cfg Config, self Identity, tele *telemetry.Tele
 	}}
 	f.options = handoff.Options{
 		Self:  handoff.Self{Name: self.Name, Address: self.Address, Incarnation: self.Incarnation},
-		Rings: rings, Peers: peers.Way{URL: cfg.PeersURL}, HTTP: &http.Client{Transport: f.http},
+		Rings: rings, Peers: peers.Way{URL: cfg.PeersURL}, HTTP: &http.Client{Transport: replies.Transport{Next: f.http}},
 		Clients: []connect.ClientOption{
 			connect.WithAcceptCompression("gzip", nil, nil),
 			connect.WithInterceptors(traces, session.Interceptor(session.Lenient)),

@@ -151,7 +151,11 @@ func ask(id session.ID, h http.Header, msg *jarvisv1.InferRequest) (question, er
 	if err != nil {
 		return question{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
-	return question{session: id, prompt: msg.GetPrompt(), last: last, epoch: epoch, seen: msg.GetLastEpoch(),
+	highest, err := seen(msg.GetLastEpoch())
+	if err != nil {
+		return question{}, err
+	}
+	return question{session: id, prompt: msg.GetPrompt(), last: last, epoch: epoch, seen: highest,
 		passed: h.Get(wire.HeaderForwarded) != ""}, nil
 }
 

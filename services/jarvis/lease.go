@@ -15,7 +15,7 @@ import (
 // NewLease returns the pod's lease in the register of owners, to be run for as long as the pod serves. Nothing at the pod
 // depends on it. What it writes down again after an outage lives for sessionTTL. The client stays the caller's to close.
 func NewLease(p *Pod, client *redis.Client, sessionTTL time.Duration, clock clockwork.Clock, log *slog.Logger) (*registry.Lease, error) {
-	return registry.NewLease(registry.LeaseConfig{
+	cfg := registry.LeaseConfig{
 		Client: client,
 		Pod:    p.identity.Name, Address: p.identity.Address, Incarnation: p.identity.Incarnation,
 		Status: p.leaseStatus,
@@ -26,7 +26,12 @@ func NewLease(p *Pod, client *redis.Client, sessionTTL time.Duration, clock cloc
 		SessionTTL: sessionTTL,
 		Clock:      clock,
 		Log:        log,
-	})
+	}
+	if p.handoff != nil { // such pods have titles from one another, by another rule than the register's
+		cfg.Owned = func() []registry.Ownership { return nil }
+		cfg.Superseded = func(session.ID, registry.Owner) {}
+	}
+	return registry.NewLease(cfg)
 }
 
 func (p *Pod) leaseStatus() registry.Status {

@@ -11,6 +11,7 @@ import (
 	"github.com/jonboulle/clockwork"
 	"github.com/stretchr/testify/require"
 
+	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/services/jarvis"
 	"github.com/smaran-v2/smaran/services/registry"
 	"github.com/smaran-v2/smaran/services/session"
@@ -120,4 +121,34 @@ func TestSessionsWithAnEpochAreAssertedAgainAfterAnOutage(t *testing.T) {
 	}, 10*time.Second, 5*time.Millisecond, "the pod has learned that another one owns it")
 	_, err = b.inferAt(t, "lost", "3")
 	require.Equal(t, "jarvis-2", requireCode(t, connect.CodeFailedPrecondition, wire.CodeOwnerMoved, err).GetOwner())
+}
+
+// TestTheRegisterHasNoWordInWhatPodsHandOver: they have their titles from one another, and its records are not kept up to date with them.
+func TestTheRegisterHasNoWordInWhatPodsHandOver(t *testing.T) {
+	clock := clockwork.NewFakeClock()
+	c := newTeam(t, 1)
+	c.lists(set(c.pods...))
+	m := c.pods[0]
+	m.infer(t, "mine", &jarvisv1.InferRequest{})
+	redis, owners, stop := lease(t, m.bench, clock)
+	defer stop()
+	there := func() bool { return published(t, owners).Name != "" }
+	require.Eventually(t, there, 10*time.Second, time.Millisecond)
+
+	redis.Close()
+	require.NoError(t, clock.BlockUntilContext(t.Context(), 1))
+	clock.Advance(registry.RenewalTime)
+	redis.FlushAll()
+	redis.HSet("sess:mine", "pod", "jarvis-2", "address", "10.0.0.2:8080", "incarnation", "x", "epoch", "9")
+	require.NoError(t, redis.Restart())
+	require.Eventually(t, func() bool {
+		clock.Advance(registry.RenewalTime)
+		return there()
+	}, 10*time.Second, 5*time.Millisecond)
+	for range 3 { // it would have been read by then
+		clock.Advance(registry.RenewalTime)
+		require.NoError(t, clock.BlockUntilContext(t.Context(), 1))
+	}
+	require.True(t, m.owns("mine"))
+	require.Equal(t, "jarvis-2", redis.HGet("sess:mine", "pod"), "nor is anything written")
 }

@@ -14,7 +14,7 @@ import (
 const (
 	// leaveAgain is how often a pod that drains looks for sessions that have become free to go.
 	leaveAgain = 100 * time.Millisecond
-	// lastTry is how long it may take to hand over what is left once the drain's time is over: copies are there already.
+	// lastTry is the end of a drain, in which what is left is handed over, calls or not: copies are there already. It is half of a short one.
 	lastTry = time.Second
 )
 
@@ -53,10 +53,11 @@ func (p *Pod) leave(ctx context.Context) (gone chan struct{}) {
 	return gone
 }
 
-// nobody is whether no pod takes anything: there is none, or all are leaving too.
+// nobody is whether no pod takes anything: there is none, or all are leaving too. One that can't be reached may be there again.
 func nobody(failed map[session.ID]error) bool {
 	for _, err := range failed {
-		if !errors.Is(err, handoff.ErrNobody) && connect.CodeOf(err) != connect.CodeUnavailable {
+		leaving := connect.CodeOf(err) == connect.CodeUnavailable && connect.IsWireError(err) // it said so itself
+		if !leaving && !errors.Is(err, handoff.ErrNobody) {
 			return false
 		}
 	}
@@ -65,15 +66,15 @@ func nobody(failed map[session.ID]error) bool {
 
 // leaveRest hands over what is left, calls or not, and names each session that could not go. A pod that hands nothing over names those
 // whose calls are cut.
-func (p *Pod) leaveRest(ctx context.Context) {
-	for id, err := range p.notGone(ctx) {
+func (p *Pod) leaveRest(ctx context.Context, within time.Duration) {
+	for id, err := range p.notGone(ctx, within) {
 		p.log.WarnContext(ctx, "session not handed over", session.LogKey, id, "turn", p.served(id).GetTurn(), "on_call", p.calls.Holds(id), "reason", err)
 	}
 }
 
-func (p *Pod) notGone(ctx context.Context) map[session.ID]error {
+func (p *Pod) notGone(ctx context.Context, within time.Duration) map[session.ID]error {
 	if p.handoff != nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastTry)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 		defer cancel()
 		return p.handoff.Leave(ctx, true)
 	}

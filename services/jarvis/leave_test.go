@@ -130,7 +130,7 @@ func TestWhatALeavingPodCouldNotHandOverIsNamedWithItsReason(t *testing.T) {
 			}
 			c.lists(set(from, to))
 			tc.prepare(c, from, to)
-			from.Drain(t.Context(), 0)
+			from.Drain(t.Context(), 2*time.Second)
 			require.Equal(t, 2, from.hands.Owns())
 			for _, id := range []session.ID{"first", "second"} {
 				require.Regexp(t, fmt.Sprintf(`msg="session not handed over" session=%s turn=1 on_call=false reason=.*%s`, id, tc.reason), from.log.String())

@@ -70,6 +70,9 @@ func (p *Pod) migrateCalls(ctx context.Context) {
 	moves := p.handoff.CallsToMove()
 	going := map[session.ID]bool{}
 	ready := p.handoff.Ready(ctx, moves) // to the others it can't go now: the call goes on here
+	if ctx.Err() != nil {                // who is told anew knows better whose calls stay
+		return
+	}
 	for i, wait := range waits(len(ready), p.migrateTime(len(ready))) {
 		m := ready[i]
 		if !p.pause(ctx, wait) {

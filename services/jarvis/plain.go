@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -90,6 +91,9 @@ func readQuestion(w http.ResponseWriter, r *http.Request) (*jarvisv1.InferReques
 
 func fromQuery(query url.Values) (*jarvisv1.InferRequest, error) {
 	msg := &jarvisv1.InferRequest{Prompt: query.Get("prompt"), LastChecksum: query.Get("last_checksum")}
+	if !utf8.ValidString(msg.GetPrompt()) {
+		return nil, fmt.Errorf("%w: the prompt is not UTF-8", ErrBadRequest)
+	}
 	for name, number := range map[string]*uint64{"last_turn": &msg.LastTurn, "last_epoch": &msg.LastEpoch} {
 		text := query.Get(name)
 		if text == "" {

@@ -97,6 +97,8 @@ func TestPlainInferenceSaysWhatIsWrong(t *testing.T) {
 		"turn alone":         {"GET", "?last_turn=4", "", []string{session.Header, a}, 400, wire.CodeBadRequest},
 		"not json":           {"POST", "", "prompt=x", []string{session.Header, a, "Content-Type", json}, 400, wire.CodeBadRequest},
 		"unknown field":      {"POST", "", `{"promt":"x"}`, []string{session.Header, a, "Content-Type", json}, 400, wire.CodeBadRequest},
+		"prompt not UTF-8":   {"GET", "?prompt=%ff", "", []string{session.Header, a}, 400, wire.CodeBadRequest},
+		"epoch too high":     {"GET", "?last_epoch=18446744073709551615", "", []string{session.Header, a}, 400, wire.CodeBadRequest},
 		"prompt twice":       {"POST", "?prompt=x", `{"prompt":"x"}`, []string{session.Header, a, "Content-Type", json}, 400, wire.CodeBadRequest},
 		"last turn twice":    {"POST", "?last_turn=1", `{"prompt":"x"}`, []string{session.Header, a, "Content-Type", json}, 400, wire.CodeBadRequest},
 		"checksum twice":     {"POST", "?last_checksum=1", `{"prompt":"x"}`, []string{session.Header, a, "Content-Type", json}, 400, wire.CodeBadRequest},

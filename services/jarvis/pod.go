@@ -268,8 +268,19 @@ func parseEpoch(header string) (uint64, error) {
 		return 0, nil
 	}
 	epoch, err := strconv.ParseUint(header, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%w: epoch %q: expected a whole number, 0 or more", ErrBadRequest, header)
+	if err != nil || epoch > maxEpoch {
+		return 0, fmt.Errorf("%w: epoch %q: expected a whole number, 0 to %d", ErrBadRequest, header, uint64(maxEpoch))
+	}
+	return epoch, nil
+}
+
+// maxEpoch leaves room above what a caller may claim to have seen: pods go on from there. JSON's numbers hold it.
+const maxEpoch = 1 << 53
+
+// seen checks the highest epoch that a caller says it saw.
+func seen(epoch uint64) (uint64, error) {
+	if epoch > maxEpoch {
+		return 0, fmt.Errorf("%w: last_epoch %d: expected %d at most", ErrBadRequest, epoch, uint64(maxEpoch))
 	}
 	return epoch, nil
 }

@@ -50,8 +50,12 @@ func (s *service) Offer(ctx context.Context, req *connect.Request[jarvisv1.Offer
 	if err := s.pod.acceptable(id, req.Msg.GetSdp()); err != nil {
 		return nil, err // before the call that it has elsewhere is ended for this one
 	}
+	highest, err := seen(req.Msg.GetLastEpoch())
+	if err != nil {
+		return nil, err
+	}
 	// The session comes here with its call: whoever places one can't be at another pod.
-	need := handoff.Need{Seen: req.Msg.GetLastEpoch(), Call: true, Lost: req.Msg.GetLostPod(), Forwarded: passed(req.Header())}
+	need := handoff.Need{Seen: highest, Call: true, Lost: req.Msg.GetLostPod(), Forwarded: passed(req.Header())}
 	res, err := anywhere(ctx, s.pod, id, need, func() (*jarvisv1.OfferResponse, error) {
 		answered, err := s.pod.offer(ctx, id, epoch, req.Msg.GetSdp())
 		if err != nil {
@@ -165,7 +169,7 @@ func withCall[Req, Res any, A answer[Res]](ctx context.Context, p *Pod, req *con
 	send func(jarvisv1connect.JarvisServiceClient, context.Context, *connect.Request[Req]) (*connect.Response[Res], error),
 ) (*connect.Response[Res], error) {
 	id, _ := session.FromContext(ctx)
-	res, err := anywhere[Req, Res, A](ctx, p, id, handoff.Need{Forwarded: passed(req.Header())}, func() (*Res, error) {
+	res, err := anywhere[Req, Res, A](ctx, p, id, handoff.Need{Find: true, Forwarded: passed(req.Header())}, func() (*Res, error) {
 		served, err := heldCall(ctx, p, req.Header(), do)
 		if err != nil {
 			return nil, err

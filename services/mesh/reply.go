@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/smaran-v2/smaran/services/mesh/replies"
 )
 
 // reply is a response that the mesh makes itself, with Envoy's words and its response flag (access_log docs,
@@ -14,11 +16,8 @@ type reply struct {
 	body   string
 }
 
-// NoHealthyUpstream is the whole body of the 503 for a request that no pod is there for, in Envoy's words.
-const NoHealthyUpstream = "no healthy upstream"
-
 var (
-	replyNoHost     = reply{http.StatusServiceUnavailable, "UH", NoHealthyUpstream}
+	replyNoHost     = reply{http.StatusServiceUnavailable, "UH", replies.NoHealthyUpstream}
 	replyTimeout    = reply{http.StatusGatewayTimeout, "UT", "upstream request timeout"}
 	replyNoRoute    = reply{http.StatusNotFound, "NR", ""}
 	replyUpgrade    = reply{http.StatusForbidden, "UPGRADE_FAILED", ""}

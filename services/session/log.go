@@ -14,7 +14,7 @@ func LogHandler(next slog.Handler) slog.Handler { return &logHandler{Handler: ne
 type logHandler struct{ slog.Handler }
 
 func (h *logHandler) Handle(ctx context.Context, r slog.Record) error {
-	if id, ok := FromContext(ctx); ok {
+	if id, ok := FromContext(ctx); ok && !named(r) {
 		r = r.Clone()
 		r.AddAttrs(slog.String(LogKey, string(id)))
 	}
@@ -27,4 +27,13 @@ func (h *logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 
 func (h *logHandler) WithGroup(name string) slog.Handler {
 	return &logHandler{Handler: h.Handler.WithGroup(name)}
+}
+
+// named is whether a record names its session itself.
+func named(r slog.Record) (yes bool) {
+	r.Attrs(func(a slog.Attr) bool {
+		yes = yes || a.Key == LogKey
+		return !yes
+	})
+	return yes
 }

@@ -59,6 +59,8 @@ type Config struct {
 type Archive struct {
 	Config
 	wake chan struct{}
+	// failing is Run's.
+	failing bool
 
 	mu sync.Mutex
 	// touched are the sessions that went on since they were written. There are never more than the pod keeps.
@@ -112,12 +114,21 @@ func (a *Archive) flush(ctx context.Context) bool {
 			return true
 		}
 		if err := a.write(ctx, ids); err != nil {
-			a.Log.DebugContext(ctx, "archive not written", "sessions", len(ids), "error", err)
+			if !a.failing {
+				a.Log.WarnContext(ctx, "the archive can't be written; it is tried again", "sessions", len(ids), "every", retry, "error", err)
+			}
+			a.failing = true
 			for _, id := range ids {
-				a.Touch(id)
+				if _, _, err := a.Snapshot(id); err == nil { // it was not dropped meanwhile
+					a.Touch(id)
+				}
 			}
 			return false
 		}
+		if a.failing {
+			a.Log.InfoContext(ctx, "the archive is written again")
+		}
+		a.failing = false
 	}
 }
 
@@ -143,8 +154,9 @@ func (a *Archive) write(ctx context.Context, ids []session.ID) error {
 				continue // dropped, or another pod's, which writes it
 			}
 			data, err := proto.Marshal(snap.Message())
-			if err != nil {
-				return fmt.Errorf("encode session %s: %w", id, err)
+			if err != nil { // the others are written all the same
+				a.Log.ErrorContext(ctx, "session not archived: it can't be encoded", session.LogKey, id, "error", err)
+				continue
 			}
 			p.Eval(ctx, saveSource, []string{prefix + string(id)}, title.Epoch, snap.At.Turn, data, a.TTL.Milliseconds())
 		}

@@ -140,6 +140,17 @@ func TestARedisThatIsAwayIsWrittenOnceItIsBack(t *testing.T) {
 	r.kept(t, "a", 1)
 }
 
+// TestWhatCantBeEncodedHoldsUpNothingElse: prompts are checked before; this is what is left of one that was not.
+func TestWhatCantBeEncodedHoldsUpNothingElse(t *testing.T) {
+	r := start(t, miniredis.RunT(t))
+	r.stand("bad", 1, 1)
+	r.sessions["bad"].Results[0].Prompt = "\xff"
+	r.stand("good", 1, 1)
+	r.Touch("bad")
+	r.Touch("good")
+	r.kept(t, "good", 1)
+}
+
 func TestWhatAnotherPodOwnsIsNotWritten(t *testing.T) {
 	mini := miniredis.RunT(t)
 	r := start(t, mini)

@@ -13,6 +13,7 @@ import (
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
 	"github.com/smaran-v2/smaran/services/endpoints"
+	"github.com/smaran-v2/smaran/services/mesh/replies"
 	"github.com/smaran-v2/smaran/services/peers"
 	"github.com/smaran-v2/smaran/services/wire"
 )
@@ -65,7 +66,7 @@ func Send[Req, Res any](ctx context.Context, o *Owner, message *Req, extra http.
 // unreachable is whether a message did not get to the pod, because that is gone.
 func unreachable(err error) bool {
 	var network *net.OpError
-	return errors.Is(err, errAstray) || errors.As(err, &network) && network.Op == "dial"
+	return errors.Is(err, errAstray) || errors.Is(err, replies.ErrNotConnected) || errors.Is(err, replies.ErrNoPods) || errors.As(err, &network) && network.Op == "dial"
 }
 
 // NotServed is whether a message that was passed on was not served, so that it may be sent again: it did not get there, or the pod is not

@@ -35,20 +35,22 @@ type Need struct {
 	Lost string
 	// Standby, with Call: the call is a second one, and the first goes on where the session can't be had.
 	Standby bool
+	// Find: the request is about a session that is somewhere. Where it is not, this pod does not begin it.
+	Find bool
 }
 
 // Settled is where a request is served.
 type Settled struct {
-	// Owner serves it; nil is this pod, which then owns the session.
+	// Owner serves it; nil is this pod, which then owns the session, unless Need.Find.
 	Owner *Owner
 	// Speech is what the agent was about to say on the call that ended elsewhere; nil where none did.
 	Speech *jarvisv1.Speech
 }
 
 const (
-	// maxSteps of looking for an owner.
-	maxSteps = 16
-	// settleTime bounds all of them.
+	// stepsAtLeast of looking for an owner, and stepsPerPod more for each that is listed: one that is silent is asked twice.
+	stepsAtLeast, stepsPerPod = 8, 2
+	// settleTime bounds all of them. Ten frozen pods use it up.
 	settleTime = 5 * time.Second
 )
 
@@ -101,7 +103,7 @@ type search struct {
 
 func (h *Handoff) settle(ctx context.Context, id session.ID, need Need, disputed bool) (Settled, error) {
 	look := &search{need: need, asked: map[string]bool{h.Self.Address: true}, gone: map[string]bool{}, silent: map[string]bool{}, disputed: disputed}
-	for range maxSteps {
+	for range stepsAtLeast + stepsPerPod*len(h.Rings.Listed()) {
 		if h.owned(id, look.need.Seen) && !look.disputed {
 			return Settled{}, nil
 		}
@@ -359,7 +361,7 @@ func (h *Handoff) unfound(ctx context.Context, id session.ID, look *search) (Set
 	case h.Leaving():
 		return Settled{}, ErrLeaving
 	}
-	if look.need.Seen > 0 && h.restore(ctx, id, look.need.Seen) {
+	if look.need.Find || look.need.Seen > 0 && h.restore(ctx, id, look.need.Seen) {
 		return Settled{}, nil
 	}
 	epoch, err := h.Store.Mint(id, look.need.Seen)
@@ -399,7 +401,7 @@ func (h *Handoff) restore(ctx context.Context, id session.ID, seen uint64) bool 
 	defer cancel()
 	snap, epoch, err := h.Archive.Load(ctx, id)
 	if err != nil {
-		h.Log.DebugContext(ctx, "nothing in the archive", session.LogKey, id, "error", err)
+		h.Log.InfoContext(ctx, "session not restored from the archive", session.LogKey, id, "error", err)
 		return false
 	}
 	kept, ok := h.Store.Find(id)

@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// ErrFull is returned when a new session would need the place of one that is in use. It passes as soon as a request or a
-// call ends.
-var ErrFull = errors.New("every session this pod may keep is in use")
+// ErrFull is returned when a new session would need the place of one that is in use, or a copy that of one which this pod owns. The first
+// passes as soon as a request or a call ends.
+var ErrFull = errors.New("this pod keeps as many sessions as it may")
 
 // ErrStaleEpoch is matched by every *StaleEpochError.
 var ErrStaleEpoch = errors.New("the request's epoch is older than the pod's")

@@ -45,7 +45,8 @@ func (s *Store) HoldOwned(id session.ID) (held *Session, release func(), err err
 }
 
 // Adopt keeps a copy of a conversation that another pod owns, and returns how long it takes until the session can be served from it.
-// A copy that is no newer than what is here changes nothing, so that it may be sent twice. No session makes room for a copy.
+// A copy that is no newer than what is here changes nothing, so that it may be sent twice. Only another copy makes room for it, the one
+// longest unused.
 //
 // Errors: ErrStaleEpoch where a higher title is known, ErrOwned where the title is this pod's own, ErrFull, or a *GivingError.
 func (s *Store) Adopt(id session.ID, snap Snapshot, owner Title) (time.Duration, error) {
@@ -54,7 +55,7 @@ func (s *Store) Adopt(id session.ID, snap Snapshot, owner Title) (time.Duration,
 	s.expire()
 	held, ok := s.sessions[id]
 	switch {
-	case !ok && len(s.sessions) >= s.max:
+	case !ok && !s.makeRoomForCopy():
 		return 0, fmt.Errorf("%w: %d", ErrFull, s.max)
 	case !ok:
 		held, _ = s.add(id) // there is room

@@ -1,10 +1,12 @@
 package state_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/smaran-v2/smaran/services/jarvis/model"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
@@ -97,6 +99,51 @@ func TestNoCopyOverWhatAPodOwns(t *testing.T) {
 	next.serve(t, "a", "mine")
 	_, err := next.Adopt("a", snap, state.Title{Epoch: 1, Owner: "jarvis-1"})
 	require.ErrorIs(t, err, state.ErrOwned)
+}
+
+// TestACopyTakesThePlaceOfAnother: else a pod that has been sent as many as it may keep would take none any more.
+func TestACopyTakesThePlaceOfAnother(t *testing.T) {
+	old, next := newStore(t, 10), newStore(t, 3)
+	next.serve(t, "mine", "one")
+	for _, id := range []session.ID{"a", "b", "c"} {
+		epoch := old.serve(t, id, "one")
+		snap, _ := old.snapshot(t, id)
+		_, err := next.Adopt(id, snap, state.Title{Epoch: epoch, Owner: "jarvis-1"})
+		require.NoError(t, err)
+	}
+	require.False(t, next.Has("a"), "the one that was there longest")
+	require.True(t, next.Has("b"))
+	require.True(t, next.Has("c"))
+	require.True(t, next.Has("mine"), "what this pod owns is worth more, however long unused")
+}
+
+func TestASnapshotFitsIntoAMessage(t *testing.T) {
+	const size = 150 << 10
+	old, next := newStore(t, 1), newStore(t, 1)
+	prompt := func(i int) string { return strings.Repeat(string(rune('a'+i)), size) }
+	for i := range 6 {
+		old.serve(t, "a", prompt(i))
+	}
+	snap, title := old.snapshot(t, "a")
+	require.Less(t, proto.Size(snap.Message()), 1<<20)
+	title.Owner = "jarvis-1"
+	_, err := next.Adopt("a", snap, title)
+	require.NoError(t, err)
+	_, err = next.Own("a", title.Epoch+1, nil)
+	require.NoError(t, err)
+	require.NotEmpty(t, initials(snap))
+	require.NotEqual(t, "abcdef", initials(snap))
+	require.True(t, strings.HasSuffix("abcdef", initials(snap)), "%q: the latest, in their order", initials(snap))
+	_, answered := next.ask(t, "a", state.Request{Prompt: prompt(0)})
+	require.EqualValues(t, 7, answered.Turn, "the conversation is whole")
+}
+
+// initials are the first letters of the prompts whose answers are in a snapshot.
+func initials(snap state.Snapshot) (out string) {
+	for _, r := range snap.Results {
+		out += r.Prompt[:1]
+	}
+	return out
 }
 
 func TestNobodyMakesRoomForACopy(t *testing.T) {

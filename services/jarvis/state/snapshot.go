@@ -1,9 +1,16 @@
 package state
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// MaxPoints and the results that a Store keeps bound a Snapshot.
-const MaxPoints = remembered
+// Bounds of a Snapshot, so that it fits into a message.
+const (
+	MaxPoints = remembered
+	// MaxResults is of prompts and texts together, in bytes. Answers beyond it are not copied: they are inferred anew if asked for again.
+	MaxResults = 512 << 10
+)
 
 // Snapshot is a copy of a conversation, on its way to another pod.
 type Snapshot struct {
@@ -35,10 +42,15 @@ func (s *Session) snapshot() Snapshot {
 	if s.current.results == nil {
 		return snap
 	}
-	for _, prompt := range s.current.results.Keys() { // oldest first
+	size := 0
+	for _, prompt := range slices.Backward(s.current.results.Keys()) { // the newest first
 		text, _ := s.current.results.Peek(prompt)
+		if size += len(prompt) + len(text); size > MaxResults {
+			break
+		}
 		snap.Results = append(snap.Results, Result{Prompt: prompt, Text: text})
 	}
+	slices.Reverse(snap.Results)
 	return snap
 }
 

@@ -292,6 +292,20 @@ func (s *Store) makeRoom() error {
 	return nil
 }
 
+// makeRoomForCopy is makeRoom for what another pod owns: it has to be worth more than what it replaces.
+func (s *Store) makeRoomForCopy() bool {
+	if len(s.sessions) < s.max {
+		return true
+	}
+	for e := s.idle.Front(); e != nil; e = e.Next() {
+		if kept := e.Value.(*Session); kept.title.Owner != "" {
+			s.drop(kept, DroppedLRU)
+			return true
+		}
+	}
+	return false
+}
+
 func (s *Store) drop(unused *Session, reason Dropped) {
 	s.idle.Remove(unused.idle)
 	unused.idle = nil

@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	"github.com/smaran-v2/smaran/services/mesh/replies"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/wire"
 )
@@ -128,11 +129,11 @@ func classify(refused *connect.Error) (backend.Outcome, *Error) {
 
 // fromElsewhere is a failure that no pod reported: of the connection, or of the mesh.
 func fromElsewhere(refused *connect.Error) (backend.Outcome, *Error) {
-	if errors.Is(refused, errMeshHasNoPods) {
-		return backend.Outcome{Result: backend.Failed}, failed(wire.CodeNoPods, nil, "%v; try again once one is ready", errMeshHasNoPods)
+	if errors.Is(refused, replies.ErrNoPods) {
+		return backend.Outcome{Result: backend.Failed}, failed(wire.CodeNoPods, nil, "%v; try again once one is ready", replies.ErrNoPods)
 	}
-	if errors.Is(refused, errMeshReachesNoPod) {
-		return backend.Outcome{Result: backend.Unreachable}, failed(wire.CodeUpstreamUnavailable, nil, "%v", errMeshReachesNoPod)
+	if errors.Is(refused, replies.ErrNotConnected) {
+		return backend.Outcome{Result: backend.Unreachable}, failed(wire.CodeUpstreamUnavailable, nil, "%v", replies.ErrNotConnected)
 	}
 	var network *net.OpError
 	if errors.As(refused, &network) && network.Op == "dial" {

@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
+	"github.com/smaran-v2/smaran/services/mesh/replies"
 	"github.com/smaran-v2/smaran/services/session"
 )
 
@@ -65,7 +66,7 @@ func (u *upstreams) client(baseURL string) jarvisv1connect.JarvisServiceClient {
 	if c, ok := u.clients.Get(baseURL); ok {
 		return c
 	}
-	c := jarvisv1connect.NewJarvisServiceClient(&http.Client{Transport: meshReplies{u.transport}}, baseURL, u.options...)
+	c := jarvisv1connect.NewJarvisServiceClient(&http.Client{Transport: replies.Transport{Next: u.transport}}, baseURL, u.options...)
 	u.clients.Add(baseURL, c)
 	return c
 }
