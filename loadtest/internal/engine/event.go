@@ -15,6 +15,7 @@ func event(e done, m moves.Moved, counts map[string]uint64, from time.Duration) 
 		PlannedMs: tally.Millis(e.Planned - from), StartedMs: tally.Millis(e.Started - from), FinishedMs: tally.Millis(e.Finished - from),
 		ObservedSessions: m.Observed, MovedSessions: m.Moved, DetouredSessions: m.Detoured, UnobservedSessions: m.Unobserved,
 		PredictedMoved: m.PredictedMoved, Mispredicted: m.Mispredicted, MinimalShare: m.MinimalShare, Counts: counts,
+		SessionsByMoves: m.ByMoves,
 	}
 	if e.Err != nil {
 		out.Error = e.Err.Error()

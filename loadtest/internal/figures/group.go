@@ -230,6 +230,8 @@ type Moved struct {
 	Observed, Moved uint64
 	// Detoured were served by another pod at any time until the next event, those that came back included.
 	Detoured uint64
+	// ByMoves counts the observed sessions by how often they moved; see the report's Event.
+	ByMoves []uint64
 	// Predicted is the number that the algorithm says, over the events for which it can be computed, and
 	// PredictedOf the number of sessions moved in just those.
 	Predicted, PredictedOf uint64
@@ -271,6 +273,10 @@ func (g *Group) Moved(match func(*reportv1.Event) bool) (Moved, bool) {
 			m.Observed += e.GetObservedSessions()
 			m.Moved += e.GetMovedSessions()
 			m.Detoured += e.GetDetouredSessions()
+			m.ByMoves = append(m.ByMoves, make([]uint64, max(0, len(e.GetSessionsByMoves())-len(m.ByMoves)))...)
+			for times, sessions := range e.GetSessionsByMoves() {
+				m.ByMoves[times] += sessions
+			}
 			if e.PredictedMoved == nil {
 				m.HasPrediction = false
 			} else {

@@ -18,6 +18,9 @@ type Moved struct {
 	// pod, also if they came back.
 	Observed, Moved, Detoured uint64
 	Unobserved                uint64
+	// ByMoves counts the observed sessions by how often an answer came from another pod than the one before, from the step's start on:
+	// first those that stayed, then those that moved once, and so on.
+	ByMoves []uint64
 	// PredictedMoved and Mispredicted are nil where nothing can be predicted.
 	PredictedMoved, Mispredicted *uint64
 	// MinimalShare is nil where the number of hosts in rotation is as before.
@@ -110,9 +113,13 @@ func (in Input) step(k int, windows []Window, answers [][]tally.Inference) (Move
 		if settled[0].Address != was {
 			m.Moved++
 		}
-		if elsewhere(within(answers[call], Window{start, m.Window.To}), was) {
+		since := within(answers[call], Window{start, m.Window.To})
+		if elsewhere(since, was) {
 			m.Detoured++
 		}
+		times := changes(since, was)
+		m.ByMoves = append(m.ByMoves, make([]uint64, max(0, times+1-len(m.ByMoves)))...)
+		m.ByMoves[times]++
 		if m.Mispredicted == nil {
 			continue
 		}
@@ -212,6 +219,17 @@ func within(answers []tally.Inference, w Window) []tally.Inference {
 		}
 	}
 	return out
+}
+
+// changes is how often answers came from another pod than the one before, the first one's being was.
+func changes(answers []tally.Inference, was string) (n int) {
+	for _, a := range answers {
+		if a.Address != was {
+			n++
+		}
+		was = a.Address
+	}
+	return n
 }
 
 func elsewhere(answers []tally.Inference, address string) bool {

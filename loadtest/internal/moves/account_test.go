@@ -61,6 +61,7 @@ func TestAMoveIsBetweenSettledFleets(t *testing.T) {
 	require.EqualValues(t, 2, s.Observed)
 	require.EqualValues(t, 1, s.Moved, "a: last seen at 2, then at 4")
 	require.EqualValues(t, 1, s.Detoured)
+	require.Equal(t, []uint64{1, 0, 1}, s.ByMoves, "b stayed; a went from 2 to 4, and on to 5")
 	require.Zero(t, s.Unobserved)
 	require.InDelta(t, 0.4, *s.MinimalShare, 1e-9)
 	require.Nil(t, s.PredictedMoved, "this backend can't be predicted")
@@ -104,6 +105,7 @@ func TestAPodRestartedUnderItsAddressIsTheSameAndTheDetourShows(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, got.Steps[0].Moved)
 	require.EqualValues(t, 1, got.Steps[0].Detoured)
+	require.Equal(t, []uint64{0, 0, 1}, got.Steps[0].ByMoves, "away, and back")
 	require.Nil(t, got.Steps[0].MinimalShare, "as many pods as before")
 }
 

@@ -47,6 +47,10 @@ func eventTable(groups []*figures.Group, event string, width int) string {
 	columns := []column{
 		nameColumn(groups),
 		{head: "sessions moved/\npredicted", cell: func(g *figures.Group) string { return moved(g.Moved(match)) }},
+		{head: "moves of a\nsession", cell: func(g *figures.Group) string {
+			m, _ := g.Moved(match)
+			return byMoves(m.ByMoves)
+		}},
 		{head: "share\nmoved", cell: func(g *figures.Group) string {
 			m, _ := g.Moved(match)
 			share, ok := m.Share()
@@ -80,7 +84,7 @@ func eventTable(groups []*figures.Group, event string, width int) string {
 	had := withEvent(groups, event)
 	out := render(had, columns)
 	if widest(out) > width {
-		const half = 5
+		const half = 6
 		out = render(had, columns[:half]) + "\n" + render(had, append([]column{columns[0]}, columns[half:]...))
 	}
 	for _, g := range had {
@@ -91,6 +95,24 @@ func eventTable(groups []*figures.Group, event string, width int) string {
 		}
 	}
 	return out
+}
+
+// byMoves is how many sessions moved how often, such as "47×1 2×3". Where that would be long it is the most only.
+func byMoves(sessions []uint64) string {
+	var parts []string
+	for times, n := range sessions {
+		if times > 0 && n > 0 {
+			parts = append(parts, fmt.Sprintf("%s×%d", count(n), times))
+		}
+	}
+	const few = 3
+	switch {
+	case len(parts) == 0:
+		return absent
+	case len(parts) > few:
+		return fmt.Sprintf("up to %d", len(sessions)-1)
+	}
+	return strings.Join(parts, " ")
 }
 
 // eventTook is how long the fleet took for the event, the median over its repeats.

@@ -190,10 +190,10 @@ type movedView struct {
 
 type movedRow struct {
 	backendView
-	Width, Predicted, Least                      template.CSS
-	HasPrediction, HasLeast                      bool
-	Share, Detail, PredictedText, Miss, Detoured string
-	Invalid                                      bool
+	Width, Predicted, Least                               template.CSS
+	HasPrediction, HasLeast                               bool
+	Share, Detail, PredictedText, Miss, Detoured, ByMoves string
+	Invalid                                               bool
 }
 
 func movedOf(event string, groups []*figures.Group) (movedView, bool) {
@@ -207,6 +207,7 @@ func movedOf(event string, groups []*figures.Group) (movedView, bool) {
 		row := movedRow{
 			backendView: viewOf(g), Width: position("width", share), Share: percent(share),
 			Detail: count(m.Moved) + " of " + count(m.Observed), PredictedText: absent, Invalid: !g.Ranked(), Detoured: count(m.Detoured),
+			ByMoves: byMoves(m.ByMoves),
 		}
 		if p, ok := m.PredictedShare(); ok {
 			row.HasPrediction, row.Predicted, row.PredictedText = true, position("left", p), count(m.Predicted)+" ("+percent(p)+")"

