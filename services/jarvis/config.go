@@ -104,7 +104,7 @@ func (c *Config) Validate() error {
 	want(c.Heartbeat > 0, "HEARTBEAT is %v, expected above 0", c.Heartbeat)
 	want(c.RedisTTL >= time.Second, "REDIS_TTL is %v, expected 1s or more", c.RedisTTL)
 	want(slices.Contains([]string{storeNone, storeRedis}, c.SessionStore), "SESSION_STORE is %q, expected %s or %s", c.SessionStore, storeNone, storeRedis)
-	want(c.SessionStore == storeNone || c.RedisAddr != "" && c.Handoff(), "SESSION_STORE is %s, which needs REDIS_ADDR and ENDPOINTS", c.SessionStore)
+	want(c.SessionStore != storeRedis || c.RedisAddr != "" && c.Handoff(), "SESSION_STORE is %s, which needs REDIS_ADDR and ENDPOINTS", c.SessionStore)
 	want(c.RingSize > 0, "RING_SIZE is 0, expected 1 or more")
 	want(config.IsBase(c.PeersURL), "PEERS_URL is %q, expected scheme and authority, such as http://jarvis-peers", c.PeersURL)
 	if c.ReadinessGate != "" {

@@ -26,8 +26,8 @@ const (
 	CookieStateful = "jarvis"
 )
 
-// CookiePeer is the stateful session's cookie of the way to one pod (SMARAN_PEERS_URL): smaran alone makes it, and neither takes it
-// from a client nor gives it to one.
+// CookiePeer is the stateful session's cookie of the way to one pod (SMARAN_PEERS_URL, JARVIS_PEERS_URL): smaran and
+// the pods make it, and neither take it from a client nor give it to one.
 const CookiePeer = "jarvis-peer"
 
 // Headers of smaran's own API.
