@@ -15,7 +15,7 @@ import (
 
 const (
 	// soakTime is how long storms go on in every test run; the variable SOAK says otherwise (make soak).
-	soakTime = 15 * time.Second
+	soakTime = 20 * time.Second
 	// hang is how long one of them may take.
 	hang = 2 * time.Minute
 )
