@@ -77,6 +77,9 @@ func (c *Config) Validate() error {
 			return fmt.Errorf("%w: --policy %s with --backend %s: %w", ErrConfig, policy, c.Backend, err)
 		}
 	}
+	if c.Grace == 0 && c.Backend == backend.Handoff {
+		return fmt.Errorf("%w: --grace 0 with --backend %s: expected above 0, its pods hand their sessions over in it", ErrConfig, c.Backend)
+	}
 	if c.SessionStore == StoreRedis && c.Backend != backend.Handoff {
 		return fmt.Errorf("%w: --session-store %s with --backend %s: only pods of the backend %s keep one", ErrConfig, c.SessionStore, c.Backend, backend.Handoff)
 	}

@@ -1,12 +1,15 @@
 package jarvis_test
 
 import (
+	"context"
 	"testing"
 
 	"connectrpc.com/connect"
 	"github.com/stretchr/testify/require"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	"github.com/smaran-v2/smaran/services/jarvis"
+	"github.com/smaran-v2/smaran/services/jarvis/handoff"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
 	"github.com/smaran-v2/smaran/services/session"
 )
@@ -120,4 +123,29 @@ func TestAProcessThatWasStartedAnewIsNotRemindedOfItsPredecessorsGrant(t *testin
 func (m *mate) drops(t testing.TB, why state.Dropped) float64 {
 	t.Helper()
 	return m.counter(t, "jarvis_sessions_dropped_total", string(why))
+}
+
+// kept is an archive with one conversation.
+type kept struct{ snap state.Snapshot }
+
+func (k kept) Load(_ context.Context, id session.ID) (state.Snapshot, uint64, error) {
+	if id != "kept" {
+		return state.Snapshot{}, 0, state.ErrUnknown
+	}
+	return k.snap, 3, nil
+}
+
+// TestWhatNoPodHasIsSoughtInTheArchive: for a caller too who says nothing of what it had, as one with curl alone.
+func TestWhatNoPodHasIsSoughtInTheArchive(t *testing.T) {
+	c := newTeam(t, 1)
+	at := state.Point{Turn: 6, Checksum: 6}
+	c.change = func(_ *mate, _ *jarvis.Options, o *handoff.Options) {
+		o.Archive = kept{state.Snapshot{At: at, Recent: []state.Point{at}}}
+	}
+	m := c.start(&mate{name: "jarvis-9", incarnation: "ninth"})
+	c.lists(set(m))
+	res := m.infer(t, "kept", &jarvisv1.InferRequest{})
+	require.EqualValues(t, 7, res.GetServed().GetTurn())
+	require.EqualValues(t, 4, res.GetServed().GetEpoch())
+	require.EqualValues(t, 1, m.infer(t, "new", &jarvisv1.InferRequest{}).GetServed().GetTurn())
 }

@@ -22,8 +22,8 @@ const maxBody = 1 << 20
 
 var errUnsupportedMedia = errors.New("unsupported media type")
 
-// inference is GET and POST /inference: Infer for those who only have curl. The question is the query's prompt, last_turn
-// and last_checksum, or a JSON InferRequest as the body; the answer is the JSON InferResponse, whose served is repeated in
+// inference is GET and POST /inference: Infer for those who only have curl. The question is the query's prompt, last_turn,
+// last_checksum and last_epoch, or a JSON InferRequest as the body; the answer is the JSON InferResponse, whose served is repeated in
 // headers.
 func (p *Pod) inference(w http.ResponseWriter, r *http.Request) {
 	msg, err := readQuestion(w, r)
@@ -91,8 +91,8 @@ func readQuestion(w http.ResponseWriter, r *http.Request) (*jarvisv1.InferReques
 
 func fromQuery(query url.Values) (*jarvisv1.InferRequest, error) {
 	msg := &jarvisv1.InferRequest{Prompt: query.Get("prompt"), LastChecksum: query.Get("last_checksum")}
-	if !utf8.ValidString(msg.GetPrompt()) {
-		return nil, fmt.Errorf("%w: the prompt is not UTF-8", ErrBadRequest)
+	if !utf8.ValidString(msg.GetPrompt() + msg.GetLastChecksum()) {
+		return nil, fmt.Errorf("%w: the query is not UTF-8: expected such as prompt=caf%%C3%%A9", ErrBadRequest)
 	}
 	for name, number := range map[string]*uint64{"last_turn": &msg.LastTurn, "last_epoch": &msg.LastEpoch} {
 		text := query.Get(name)

@@ -274,8 +274,8 @@ func parseEpoch(header string) (uint64, error) {
 	return epoch, nil
 }
 
-// maxEpoch leaves room above what a caller may claim to have seen: pods go on from there. JSON's numbers hold it.
-const maxEpoch = 1 << 53
+// maxEpoch leaves room above what a caller may claim to have seen: pods go on from there, one at a time.
+const maxEpoch = 1 << 62
 
 // seen checks the highest epoch that a caller says it saw.
 func seen(epoch uint64) (uint64, error) {

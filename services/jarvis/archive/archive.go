@@ -24,8 +24,8 @@ import (
 )
 
 var (
-	// ErrNotFound: nothing is kept of the session.
-	ErrNotFound = errors.New("the archive has no such session")
+	// ErrNotFound: nothing is kept of the session. It is a state.ErrUnknown.
+	ErrNotFound = fmt.Errorf("the archive: %w", state.ErrUnknown)
 	// ErrUnavailable: Redis did not answer in time, or not as it should.
 	ErrUnavailable = errors.New("the archive can't be read")
 )

@@ -59,7 +59,7 @@ type Options struct {
 	Peers   peers.Way
 	HTTP    connect.HTTPClient
 	Clients []connect.ClientOption
-	// Archive may be nil. It is asked for a session that somebody has had, and that no pod has.
+	// Archive may be nil. It is asked for a session that no pod has, new ones included: their callers need not say that it is not.
 	Archive Archive
 	Metrics *Metrics
 	Clock   clockwork.Clock
@@ -68,7 +68,7 @@ type Options struct {
 
 // Archive keeps conversations outside of pods.
 type Archive interface {
-	// Load is a conversation as it was last written, and the epoch of who wrote it. It fails where there is none.
+	// Load is a conversation as it was last written, and the epoch of who wrote it. It fails with state.ErrUnknown where there is none.
 	Load(context.Context, session.ID) (state.Snapshot, uint64, error)
 }
 

@@ -134,7 +134,7 @@ func (h *Handoff) keep(id session.ID, snap state.Snapshot, m *jarvisv1.Title) (l
 	case title.Epoch == 0 || title.Owner == "" || title.Incarnation == "":
 		return 0, fmt.Errorf("%w: its title is incomplete", state.ErrSnapshot)
 	case title.Incarnation == h.Self.Incarnation:
-		loading, err = h.Store.Own(id, title.Epoch, &snap)
+		loading, err = h.Store.Inherit(id, title.Epoch, &snap)
 	case title.Owner == h.Self.Name: // for the process that was here before
 		return 0, state.ErrUnknown
 	default:

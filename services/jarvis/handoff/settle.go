@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -361,7 +362,7 @@ func (h *Handoff) unfound(ctx context.Context, id session.ID, look *search) (Set
 	case h.Leaving():
 		return Settled{}, ErrLeaving
 	}
-	if look.need.Find || look.need.Seen > 0 && h.restore(ctx, id, look.need.Seen) {
+	if look.need.Find || h.restore(ctx, id, look.need.Seen) {
 		return Settled{}, nil
 	}
 	epoch, err := h.Store.Mint(id, look.need.Seen)
@@ -401,7 +402,11 @@ func (h *Handoff) restore(ctx context.Context, id session.ID, seen uint64) bool 
 	defer cancel()
 	snap, epoch, err := h.Archive.Load(ctx, id)
 	if err != nil {
-		h.Log.InfoContext(ctx, "session not restored from the archive", session.LogKey, id, "error", err)
+		level := slog.LevelWarn
+		if errors.Is(err, state.ErrUnknown) {
+			level = slog.LevelDebug
+		}
+		h.Log.Log(ctx, level, "session not restored from the archive", session.LogKey, id, "error", err)
 		return false
 	}
 	kept, ok := h.Store.Find(id)

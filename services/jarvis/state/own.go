@@ -100,12 +100,29 @@ func (s *Store) Knows(id session.ID, at Point) bool {
 }
 
 // Own makes this pod the owner under an epoch that the former owner granted, with the conversation as it left that one; nil: as the
-// copy here has it. What this pod answered itself, if it was an owner too, and is not part of that, is counted as passed over. It returns how long it takes until the session can be served. A pod that has the title already keeps what it has.
+// copy here has it. What this pod answered itself, if it was an owner too, and is not part of that, is counted as passed over. It returns
+// how long it takes until the session can be served. A pod that has the title already keeps what it has.
 //
 // Errors: ErrStaleEpoch where a higher title is known by now, ErrUnknown where there is no copy to go on with, ErrFull, or a *GivingError.
 func (s *Store) Own(id session.ID, epoch uint64, snap *Snapshot) (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.takeOver(id, epoch, snap)
+}
+
+// Inherit is Own of a session that nobody asks for now, its owner leaves: it takes the place of a copy, and not of what this pod owns.
+func (s *Store) Inherit(id session.ID, epoch uint64, snap *Snapshot) (time.Duration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expire()
+	if _, ok := s.sessions[id]; !ok && !s.makeRoomForCopy() {
+		return 0, fmt.Errorf("%w: %d", ErrFull, s.max)
+	}
+	return s.takeOver(id, epoch, snap)
+}
+
+// takeOver is called with s.mu held.
+func (s *Store) takeOver(id session.ID, epoch uint64, snap *Snapshot) (time.Duration, error) {
 	s.expire()
 	held, ok := s.sessions[id]
 	now := s.clock.Now()

@@ -117,6 +117,22 @@ func TestACopyTakesThePlaceOfAnother(t *testing.T) {
 	require.True(t, next.Has("mine"), "what this pod owns is worth more, however long unused")
 }
 
+// TestASessionThatIsInheritedTakesNoOwnersPlace: whoever hands it over learns that there is no room, and names it.
+func TestASessionThatIsInheritedTakesNoOwnersPlace(t *testing.T) {
+	old, next := newStore(t, 10), newStore(t, 2)
+	next.serve(t, "mine", "one")
+	inherit := func(id session.ID) error {
+		epoch := old.serve(t, id, "one")
+		snap, _ := old.snapshot(t, id)
+		_, err := next.Inherit(id, epoch+1, &snap)
+		return err
+	}
+	require.NoError(t, inherit("a"))
+	require.ErrorIs(t, inherit("b"), state.ErrFull)
+	require.True(t, next.Has("mine"))
+	require.True(t, next.Has("a"))
+}
+
 func TestASnapshotFitsIntoAMessage(t *testing.T) {
 	const size = 150 << 10
 	old, next := newStore(t, 1), newStore(t, 1)

@@ -50,8 +50,8 @@ func (h *handler) question(w http.ResponseWriter, r *http.Request) (*smaranv1.In
 
 func fromQuery(query url.Values) (*smaranv1.InferRequest, error) {
 	question := &smaranv1.InferRequest{Prompt: query.Get("prompt"), LastChecksum: query.Get("last_checksum")}
-	if !utf8.ValidString(question.GetPrompt()) {
-		return nil, bad(wire.CodeBadRequest, "the prompt is not UTF-8", strconv.Quote(question.GetPrompt()), "UTF-8, percent-encoded", "prompt=caf%C3%A9")
+	if given := question.GetPrompt() + question.GetLastChecksum(); !utf8.ValidString(given) {
+		return nil, bad(wire.CodeBadRequest, "the query is not UTF-8", strconv.Quote(given), "UTF-8, percent-encoded", "prompt=caf%C3%A9")
 	}
 	for name, number := range map[string]*uint64{"last_turn": &question.LastTurn, "last_epoch": &question.LastEpoch} {
 		text := query.Get(name)
