@@ -151,7 +151,7 @@ func ask(id session.ID, h http.Header, msg *jarvisv1.InferRequest) (question, er
 	if err != nil {
 		return question{}, fmt.Errorf("%w: %w", ErrBadRequest, err)
 	}
-	highest, err := seen(msg.GetLastEpoch())
+	highest, err := believable(msg.GetLastEpoch())
 	if err != nil {
 		return question{}, err
 	}

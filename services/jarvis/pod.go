@@ -268,19 +268,19 @@ func parseEpoch(header string) (uint64, error) {
 		return 0, nil
 	}
 	epoch, err := strconv.ParseUint(header, 10, 64)
-	if err != nil || epoch > maxEpoch {
+	if err != nil {
 		return 0, fmt.Errorf("%w: epoch %q: expected a whole number, 0 to %d", ErrBadRequest, header, uint64(maxEpoch))
 	}
-	return epoch, nil
+	return believable(epoch)
 }
 
 // maxEpoch leaves room above what a caller may claim to have seen: pods go on from there, one at a time.
 const maxEpoch = 1 << 62
 
-// seen checks the highest epoch that a caller says it saw.
-func seen(epoch uint64) (uint64, error) {
+// believable checks an epoch that a caller names.
+func believable(epoch uint64) (uint64, error) {
 	if epoch > maxEpoch {
-		return 0, fmt.Errorf("%w: last_epoch %d: expected %d at most", ErrBadRequest, epoch, uint64(maxEpoch))
+		return 0, fmt.Errorf("%w: epoch %d: expected %d at most", ErrBadRequest, epoch, uint64(maxEpoch))
 	}
 	return epoch, nil
 }

@@ -50,7 +50,7 @@ func (s *service) Offer(ctx context.Context, req *connect.Request[jarvisv1.Offer
 	if err := s.pod.acceptable(id, req.Msg.GetSdp()); err != nil {
 		return nil, err // before the call that it has elsewhere is ended for this one
 	}
-	highest, err := seen(req.Msg.GetLastEpoch())
+	highest, err := believable(req.Msg.GetLastEpoch())
 	if err != nil {
 		return nil, err
 	}

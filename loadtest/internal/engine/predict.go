@@ -13,7 +13,7 @@ import (
 // movesInput is the measurement as package moves needs it.
 func (r *run) movesInput(m measurement, from, to time.Duration) moves.Input {
 	in := moves.Input{
-		Inferences: m.records.Inferences, From: from, To: to, Margin: settleMarginOf(m.status),
+		Inferences: m.records.Inferences, From: from, To: to, Margin: r.settleMargin(m.status),
 		History: history(m.status.GetHistory(), r.epoch), Predict: predictor(r.spec.Backend, m.status),
 	}
 	for _, id := range r.plan.Sessions {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
-	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -30,7 +29,7 @@ func (r *run) settings(m measurement) map[string]string {
 		"grace":            r.spec.Fleet().DrainTime().String(),
 		"send_times":       "one a period of each call, moved by up to a quarter of the period",
 		"late_by":          lateBy.String(),
-		"settle_margin":    settleMarginOf(m.status).String(),
+		"settle_margin":    r.settleMargin(m.status).String(),
 		"media_lag_p99":    m.mediaLag.P99.String(),
 		"media_lag_max":    m.mediaLag.Max.String(),
 		SettingPods:        podAddresses(r.before),
@@ -52,12 +51,12 @@ func (r *run) settings(m measurement) map[string]string {
 	return out
 }
 
-// settleMarginOf is how long after an endpoint change a session may still be served elsewhere: as long as the change takes to reach every
+// settleMargin is how long after an endpoint change a session may still be served elsewhere: as long as the change takes to reach every
 // process, as a fleet says at the end of the run (it may know by then that it was slow), and a call that moves as long as its caller waits
 // to be told.
-func settleMarginOf(s *fleetv1.StatusResponse) time.Duration {
+func (r *run) settleMargin(s *fleetv1.StatusResponse) time.Duration {
 	margin := s.GetSettleMargin().AsDuration()
-	if s.GetBackend() == string(backend.Handoff) {
+	if r.spec.Fleet().HandsOver() {
 		margin += wire.MigrateWithin
 	}
 	return margin

@@ -99,7 +99,7 @@ func policyOf(t *testing.T, built objects) mesh.Policy {
 	return mesh.LeastRequest
 }
 
-func TestRingSizeIsToldToBoth(t *testing.T) {
+func TestRingSizeIsToldToAll(t *testing.T) {
 	built := with(t, "istio-hash", "ring-size")
 	size, found, err := unstructured.NestedInt64(built.named(t, "DestinationRule", "jarvis-consistent-hash").Object,
 		"spec", "trafficPolicy", "loadBalancer", "consistentHash", "ringHash", "minimumRingSize")
@@ -107,6 +107,7 @@ func TestRingSizeIsToldToBoth(t *testing.T) {
 	require.True(t, found)
 	require.EqualValues(t, 10240, size)
 	require.Equal(t, "10240", environment(t, built, "smaran-v2")["SMARAN_RING_SIZE"])
+	require.Equal(t, "10240", environment(t, built, "jarvis")["JARVIS_RING_SIZE"])
 	_, found, err = unstructured.NestedFieldNoCopy(with(t, "istio-hash").named(t, "DestinationRule", "jarvis-consistent-hash").Object,
 		"spec", "trafficPolicy", "loadBalancer", "consistentHash", "ringHash", "minimumRingSize")
 	require.NoError(t, err)
@@ -229,6 +230,24 @@ func TestCallersExist(t *testing.T) {
 			require.Equal(t, "cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account", principal)
 		}
 	}
+}
+
+// TestWhatPodsSayToOneAnotherIsTheirs: a path that is written wrong would be open to whoever may call jarvis.
+func TestWhatPodsSayToOneAnotherIsTheirs(t *testing.T) {
+	built := with(t, "handoff")
+	policy := built.named(t, "AuthorizationPolicy", "jarvis-handoff").Object
+	action, _, err := unstructured.NestedString(policy, "spec", "action")
+	require.NoError(t, err)
+	require.Equal(t, "DENY", action)
+	rules, _, err := unstructured.NestedSlice(policy, "spec", "rules")
+	require.NoError(t, err)
+	account := typed[appsv1.Deployment](t, built.named(t, "Deployment", "jarvis")).Spec.Template.Spec.ServiceAccountName
+	require.Equal(t, []any{map[string]any{
+		"from": []any{map[string]any{"source": map[string]any{"notPrincipals": []any{"cluster.local/ns/dev/sa/" + account}}}},
+		"to": []any{map[string]any{"operation": map[string]any{"ports": []any{"8080"}, "paths": []any{
+			jarvisv1connect.JarvisServiceHandoffProcedure, jarvisv1connect.JarvisServiceClaimProcedure, jarvisv1connect.JarvisServicePrepareProcedure,
+		}}}},
+	}}, rules)
 }
 
 // environment is that of a Deployment's own container.

@@ -113,11 +113,10 @@ func (in Input) step(k int, windows []Window, answers [][]tally.Inference) (Move
 		if settled[0].Address != was {
 			m.Moved++
 		}
-		since := within(answers[call], Window{start, m.Window.To})
-		if elsewhere(since, was) {
+		times := changes(within(answers[call], Window{start, m.Window.To}), was)
+		if times > 0 {
 			m.Detoured++
 		}
-		times := changes(since, was)
 		m.ByMoves = append(m.ByMoves, make([]uint64, max(0, times+1-len(m.ByMoves)))...)
 		m.ByMoves[times]++
 		if m.Mispredicted == nil {

@@ -113,15 +113,13 @@ func (a *Archive) flush(ctx context.Context) bool {
 		if len(ids) == 0 {
 			return true
 		}
-		if err := a.write(ctx, ids); err != nil {
+		if tried, err := a.write(ctx, ids); err != nil {
 			if !a.failing {
-				a.Log.WarnContext(ctx, "the archive can't be written; it is tried again", "sessions", len(ids), "every", retry, "error", err)
+				a.Log.WarnContext(ctx, "the archive can't be written; it is tried again", "sessions", len(tried), "every", retry, "error", err)
 			}
 			a.failing = true
-			for _, id := range ids {
-				if _, _, err := a.Snapshot(id); err == nil { // it was not dropped meanwhile
-					a.Touch(id)
-				}
+			for _, id := range tried {
+				a.Touch(id)
 			}
 			return false
 		}
@@ -146,8 +144,9 @@ func (a *Archive) take() []session.ID {
 	return ids
 }
 
-func (a *Archive) write(ctx context.Context, ids []session.ID) error {
-	_, err := a.Client.Pipelined(ctx, func(p redis.Pipeliner) error {
+// write returns what there was to write: the others were dropped meanwhile, are another pod's by now, or can't be encoded.
+func (a *Archive) write(ctx context.Context, ids []session.ID) (tried []session.ID, err error) {
+	_, err = a.Client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, id := range ids {
 			snap, title, err := a.Snapshot(id)
 			if err != nil || title.Owner != "" {
@@ -158,11 +157,12 @@ func (a *Archive) write(ctx context.Context, ids []session.ID) error {
 				a.Log.ErrorContext(ctx, "session not archived: it can't be encoded", session.LogKey, id, "error", err)
 				continue
 			}
+			tried = append(tried, id)
 			p.Eval(ctx, saveSource, []string{prefix + string(id)}, title.Epoch, snap.At.Turn, data, a.TTL.Milliseconds())
 		}
 		return nil
 	})
-	return err
+	return tried, err
 }
 
 // Load is the conversation as it was last written, and the epoch of who wrote it. It fails with ErrNotFound or ErrUnavailable.

@@ -66,7 +66,8 @@ func Send[Req, Res any](ctx context.Context, o *Owner, message *Req, extra http.
 // unreachable is whether a message did not get to the pod, because that is gone.
 func unreachable(err error) bool {
 	var network *net.OpError
-	return errors.Is(err, errAstray) || errors.Is(err, replies.ErrNotConnected) || errors.Is(err, replies.ErrNoPods) || errors.As(err, &network) && network.Op == "dial"
+	return errors.Is(err, errAstray) || errors.Is(err, replies.ErrNotConnected) || errors.Is(err, replies.ErrNoPods) ||
+		errors.As(err, &network) && network.Op == "dial"
 }
 
 // NotServed is whether a message that was passed on was not served, so that it may be sent again: it did not get there, or the pod is not

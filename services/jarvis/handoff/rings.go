@@ -32,6 +32,7 @@ type Rings struct {
 	// rings are the different rotations, the newest first. left is when one was replaced.
 	rings []ring
 
+	// built are the rings that were asked for lately, the newest first, guarded by building: mu may be held meanwhile.
 	building sync.Mutex
 	built    []ring
 }

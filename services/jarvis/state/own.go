@@ -1,7 +1,6 @@
 package state
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -55,10 +54,11 @@ func (s *Store) Adopt(id session.ID, snap Snapshot, owner Title) (time.Duration,
 	s.expire()
 	held, ok := s.sessions[id]
 	switch {
-	case !ok && !s.makeRoomForCopy():
-		return 0, fmt.Errorf("%w: %d", ErrFull, s.max)
 	case !ok:
-		held, _ = s.add(id) // there is room
+		var err error
+		if held, err = s.add(id, copies); err != nil {
+			return 0, err
+		}
 	case held.giving != nil:
 		return 0, &GivingError{Ended: held.giving.ended}
 	case held.title.Above(owner):
@@ -107,22 +107,18 @@ func (s *Store) Knows(id session.ID, at Point) bool {
 func (s *Store) Own(id session.ID, epoch uint64, snap *Snapshot) (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.takeOver(id, epoch, snap)
+	return s.takeOver(id, epoch, snap, anySession)
 }
 
 // Inherit is Own of a session that nobody asks for now, its owner leaves: it takes the place of a copy, and not of what this pod owns.
 func (s *Store) Inherit(id session.ID, epoch uint64, snap *Snapshot) (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expire()
-	if _, ok := s.sessions[id]; !ok && !s.makeRoomForCopy() {
-		return 0, fmt.Errorf("%w: %d", ErrFull, s.max)
-	}
-	return s.takeOver(id, epoch, snap)
+	return s.takeOver(id, epoch, snap, copies)
 }
 
 // takeOver is called with s.mu held.
-func (s *Store) takeOver(id session.ID, epoch uint64, snap *Snapshot) (time.Duration, error) {
+func (s *Store) takeOver(id session.ID, epoch uint64, snap *Snapshot, replaces func(*Session) bool) (time.Duration, error) {
 	s.expire()
 	held, ok := s.sessions[id]
 	now := s.clock.Now()
@@ -131,7 +127,7 @@ func (s *Store) takeOver(id session.ID, epoch uint64, snap *Snapshot) (time.Dura
 		return 0, ErrUnknown
 	case !ok:
 		var err error
-		if held, err = s.add(id); err != nil {
+		if held, err = s.add(id, replaces); err != nil {
 			return 0, err
 		}
 	case held.giving != nil:
@@ -165,7 +161,7 @@ func (s *Store) Mint(id session.ID, seen uint64) (uint64, error) {
 	switch {
 	case !ok:
 		var err error
-		if held, err = s.add(id); err != nil {
+		if held, err = s.add(id, anySession); err != nil {
 			return 0, err
 		}
 	case held.giving != nil:

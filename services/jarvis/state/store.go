@@ -107,7 +107,7 @@ func (s *Store) Hold(id session.ID, epoch uint64) (held *Session, release func()
 			return nil, nil, err
 		}
 	} else {
-		if held, err = s.add(id); err != nil {
+		if held, err = s.add(id, anySession); err != nil {
 			return nil, nil, err
 		}
 		held.title.Epoch = epoch
@@ -270,9 +270,9 @@ func (s *Store) passOver(held *Session) {
 // own is this pod's title under an epoch.
 func (s *Store) own(epoch uint64) Title { return Title{Epoch: epoch, Incarnation: s.incarnation} }
 
-// add makes a session that is not kept yet, in place of the one longest unused if need be. The caller settles it.
-func (s *Store) add(id session.ID) (*Session, error) {
-	if err := s.makeRoom(); err != nil {
+// add makes a session that is not kept yet, if need be in place of one that it replaces. The caller settles it.
+func (s *Store) add(id session.ID, replaces func(*Session) bool) (*Session, error) {
+	if err := s.makeRoom(replaces); err != nil {
 		return nil, err
 	}
 	added := &Session{id: id, store: s, stream: s.model.Stream(id), title: s.own(0)}
@@ -280,31 +280,24 @@ func (s *Store) add(id session.ID) (*Session, error) {
 	return added, nil
 }
 
-func (s *Store) makeRoom() error {
+// makeRoom drops the session longest unused that another may replace.
+func (s *Store) makeRoom(replaces func(*Session) bool) error {
 	if len(s.sessions) < s.max {
 		return nil
 	}
-	oldest := s.idle.Front()
-	if oldest == nil {
-		return fmt.Errorf("%w: %d", ErrFull, s.max)
-	}
-	s.drop(oldest.Value.(*Session), DroppedLRU)
-	return nil
-}
-
-// makeRoomForCopy is makeRoom for what another pod owns: it has to be worth more than what it replaces.
-func (s *Store) makeRoomForCopy() bool {
-	if len(s.sessions) < s.max {
-		return true
-	}
 	for e := s.idle.Front(); e != nil; e = e.Next() {
-		if kept := e.Value.(*Session); kept.title.Owner != "" {
+		if kept := e.Value.(*Session); replaces(kept) {
 			s.drop(kept, DroppedLRU)
-			return true
+			return nil
 		}
 	}
-	return false
+	return fmt.Errorf("%w: %d", ErrFull, s.max)
 }
+
+// anySession and copies are what makeRoom may drop: what somebody asks for replaces any session that is unused, and what nobody asks for now only
+// a copy of what another pod owns.
+func anySession(*Session) bool  { return true }
+func copies(kept *Session) bool { return kept.title.Owner != "" }
 
 func (s *Store) drop(unused *Session, reason Dropped) {
 	s.idle.Remove(unused.idle)
