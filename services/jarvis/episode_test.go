@@ -178,11 +178,12 @@ func (e *episode) beginAt(address, name string) *mate {
 func (e *episode) end(m *mate, killed bool) {
 	m.dead.Store(true)
 	e.refuse(m.address, true)
+	minted := m.count(e.T, "minted") + m.count(e.T, "restored")
 	e.mu.Lock()
 	e.live = slices.DeleteFunc(e.live, func(other *mate) bool { return other == m })
 	kept := e.stores[m]
+	e.minted += minted
 	e.mu.Unlock()
-	e.minted += m.count(e.T, "minted") + m.count(e.T, "restored")
 	m.stop()
 	if kept != nil {
 		kept.away.Store(killed)

@@ -42,9 +42,12 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{daemon: &daemon{dir: t.TempDir()}, t: t, ports: map[string]string{}, policy: `"lb_policy":"RING_HASH"`, sick: map[string]bool{}}
 	services := map[string]any{"redis": map[string]any{}}
+	var held []net.Listener
 	publish := func(service string, target int) map[string]any {
 		key := fmt.Sprintf("%s:%d", service, target)
-		w.ports[key] = freePort(t)
+		port, l := holdPort(t)
+		held = append(held, l) // else the next one may get the same port
+		w.ports[key] = port
 		return map[string]any{"host_ip": "127.0.0.1", "target": target, "published": w.ports[key], "protocol": "tcp"}
 	}
 	services["smaran"] = map[string]any{"ports": []any{publish("smaran", 8080), publish("smaran", 9090)}}
@@ -60,6 +63,9 @@ func newWorld(t *testing.T) *world {
 		}
 		services[name] = pod
 	}
+	for _, l := range held {
+		require.NoError(t, l.Close())
+	}
 	raw, err := json.Marshal(map[string]any{"name": "smaran", "services": services})
 	require.NoError(t, err)
 	w.write(configFile, string(raw))
@@ -69,12 +75,19 @@ func newWorld(t *testing.T) *world {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	require.NoError(t, err)
+	port, held := holdPort(t)
+	require.NoError(t, held.Close())
 	return port
+}
+
+// holdPort takes a port that is nobody else's until its listener is closed.
+func holdPort(t *testing.T) (port string, held net.Listener) {
+	t.Helper()
+	held, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	_, port, err = net.SplitHostPort(held.Addr().String())
+	require.NoError(t, err)
+	return port, held
 }
 
 func (w *world) running(service string) bool { return w.read(containerPrefix+service) == runs }
