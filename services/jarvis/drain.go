@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // countdown is how often a drain logs what is left.
@@ -19,6 +20,8 @@ func (p *Pod) Drain(ctx context.Context, timeout time.Duration) {
 		close(p.draining)
 		p.onState()
 	})
+	ctx, span := p.traces.Cause(ctx, wire.SpanDrain)
+	defer span.End()
 	p.log.InfoContext(ctx, "draining", "sessions", p.owns(), "calls", p.calls.Count(), "timeout", timeout)
 	last := time.Duration(0)
 	if p.handoff != nil { // the last try is part of it

@@ -2,7 +2,6 @@ package jarvis
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -10,13 +9,11 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-	"connectrpc.com/otelconnect"
 	"github.com/jonboulle/clockwork"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/discovery"
-	"github.com/smaran-v2/smaran/services/internal/telemetry"
 	"github.com/smaran-v2/smaran/services/jarvis/archive"
 	"github.com/smaran-v2/smaran/services/jarvis/handoff"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
@@ -24,6 +21,7 @@ import (
 	"github.com/smaran-v2/smaran/services/peers"
 	"github.com/smaran-v2/smaran/services/registry"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/telemetry"
 )
 
 const (
@@ -60,10 +58,9 @@ func follow(ctx context.Context, cfg Config, self Identity, tele *telemetry.Tele
 	if err != nil {
 		return nil, err
 	}
-	traces, err := otelconnect.NewInterceptor(otelconnect.WithTracerProvider(tele.Tracer), otelconnect.WithPropagator(tele.Propagator),
-		otelconnect.WithoutMetrics(), otelconnect.WithoutTraceEvents())
+	traces, err := telemetry.Interceptor(tele.Tracer, tele.Propagator)
 	if err != nil {
-		return nil, fmt.Errorf("trace jarvis.v1: %w", err)
+		return nil, err
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx)) // it is needed until the drain is over
 	source, err := cfg.Endpoints.Open(life, tele.Log)

@@ -1,27 +1,24 @@
 package jarvis
 
 import (
-	"fmt"
 	"net/http"
 
 	"connectrpc.com/connect"
 	"connectrpc.com/grpchealth"
 	"connectrpc.com/grpcreflect"
-	"connectrpc.com/otelconnect"
 	"github.com/go-chi/chi/v5"
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // Handler serves jarvis.v1 with gRPC's health and reflection, and plain /inference. Every reply names the pod.
 func (p *Pod) Handler() (http.Handler, error) {
-	traces, err := otelconnect.NewInterceptor(otelconnect.WithTracerProvider(p.tracing), otelconnect.WithPropagator(p.carrier),
-		otelconnect.WithTrustRemote(), otelconnect.WithoutMetrics(), otelconnect.WithoutServerPeerAttributes())
+	traces, err := telemetry.Interceptor(p.tracing, p.carrier)
 	if err != nil {
-		return nil, fmt.Errorf("trace jarvis.v1: %w", err)
+		return nil, err
 	}
 	router := chi.NewRouter()
 	router.Use(p.signed)
@@ -42,8 +39,8 @@ func (p *Pod) Handler() (http.Handler, error) {
 	mount(grpcreflect.NewHandlerV1(reflector, limit))
 	mount(grpcreflect.NewHandlerV1Alpha(reflector, limit))
 
-	plain := otelhttp.NewHandler(p.named(http.HandlerFunc(p.inference)), wire.PathInference,
-		otelhttp.WithTracerProvider(p.tracing), otelhttp.WithPropagators(p.carrier))
+	plain := telemetry.Handler(p.named(http.HandlerFunc(p.inference)), p.tracing, p.carrier,
+		func(r *http.Request) string { return r.Method + " " + wire.PathInference })
 	router.Method(http.MethodGet, wire.PathInference, plain)
 	router.Method(http.MethodPost, wire.PathInference, plain)
 	return router, nil

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jonboulle/clockwork"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
@@ -42,7 +41,7 @@ type reply struct {
 
 // infer answers a question, aloud where the call is here and that is wanted, and counts and traces it.
 func (p *Pod) infer(ctx context.Context, q question, aloud bool) (reply, error) {
-	ctx, span := p.tracer.Start(ctx, "jarvis.infer")
+	ctx, span := p.traces.Start(ctx, q.session, wire.SpanInfer)
 	defer span.End()
 	start := p.clock.Now()
 	r, err := p.answer(ctx, q, aloud)
@@ -52,8 +51,8 @@ func (p *Pod) infer(ctx context.Context, q question, aloud bool) (reply, error) 
 	}
 	r.compute = p.clock.Since(start)
 	found := cacheStateName(r.served.State)
-	p.metrics.inferred(found, r.compute)
-	span.SetAttributes(attribute.String("jarvis.state", found), attribute.String("jarvis.pod", p.identity.Name))
+	p.metrics.inferred(ctx, found, r.compute)
+	span.SetAttributes(wire.AttributeState.String(found), wire.AttributePod.String(p.identity.Name))
 	return r, nil
 }
 
@@ -129,6 +128,7 @@ func (p *Pod) speak(q question, r reply) bool {
 
 // inferAloud is infer and speak, as asked for over RPC or HTTP, here or where the session is.
 func (p *Pod) inferAloud(ctx context.Context, q question) (*jarvisv1.InferResponse, error) {
+	p.traces.Asked(ctx, q.session)
 	return anywhere(ctx, p, q.session, handoff.Need{Seen: q.seen, Last: q.last, Forwarded: q.passed},
 		func() (*jarvisv1.InferResponse, error) {
 			r, err := p.infer(ctx, q, true)

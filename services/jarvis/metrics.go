@@ -1,6 +1,9 @@
 package jarvis
 
 import (
+	"context"
+	"net"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -8,6 +11,7 @@ import (
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
+	"github.com/smaran-v2/smaran/services/telemetry"
 )
 
 // metrics are a pod's own. None has a session in a label.
@@ -16,6 +20,8 @@ type metrics struct {
 	duration   prometheus.Histogram
 	fenced     prometheus.Counter
 	dropped    *prometheus.CounterVec
+	// connections are those of the API's server.
+	connections prometheus.Gauge
 }
 
 // inferenceBuckets are in seconds, dense where warm (0.1) and cold (0.85 to 0.9) requests fall.
@@ -30,6 +36,12 @@ func newMetrics(registry prometheus.Registerer, sessions, calls func() int, drai
 	}
 	gauge("jarvis_sessions", "Sessions whose state the pod keeps.", func() float64 { return float64(sessions()) })
 	gauge("jarvis_calls", "Sessions that have a call at the pod.", func() float64 { return float64(calls()) })
+	gauge("jarvis_draining", "1 while the pod drains, else 0.", func() float64 {
+		if drain() != nil {
+			return 1
+		}
+		return 0
+	})
 	gauge("jarvis_drain_sessions", "Sessions that are still the pod's while it drains; 0 while it does not.",
 		func() float64 { return float64(drain().GetSessions()) })
 	gauge("jarvis_drain_remaining_seconds", "How long the pod's calls may go on while it drains; 0 while it does not.",
@@ -39,10 +51,14 @@ func newMetrics(registry prometheus.Registerer, sessions, calls func() int, drai
 			Name: "jarvis_inferences_total",
 			Help: "Answers by what they found: no state (cold), state (warm), or the answer itself (cached).",
 		}, []string{"state"}),
-		duration: factory.NewHistogram(prometheus.HistogramOpts{
+		duration: factory.NewHistogram(telemetry.Histogram(prometheus.HistogramOpts{
 			Name:    "jarvis_inference_duration_seconds",
 			Help:    "Time of an answer at the pod, loading included.",
 			Buckets: inferenceBuckets,
+		})),
+		connections: factory.NewGauge(prometheus.GaugeOpts{
+			Name: "jarvis_connections",
+			Help: "Connections open to the pod's API, those of a mesh among them.",
 		}),
 		fenced: factory.NewCounter(prometheus.CounterOpts{
 			Name: "jarvis_fences_refused_total",
@@ -64,7 +80,17 @@ func newMetrics(registry prometheus.Registerer, sessions, calls func() int, drai
 	return m
 }
 
-func (m *metrics) inferred(found string, took time.Duration) {
+func (m *metrics) inferred(ctx context.Context, found string, took time.Duration) {
 	m.inferences.WithLabelValues(found).Inc()
-	m.duration.Observe(took.Seconds())
+	telemetry.Observe(ctx, m.duration, took)
+}
+
+// connected is a server's ConnState.
+func (m *metrics) connected(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		m.connections.Inc()
+	case http.StateClosed, http.StateHijacked:
+		m.connections.Dec()
+	}
 }

@@ -58,6 +58,8 @@ func TestMetricNamesAreAContract(t *testing.T) {
 		"jarvis_inferences_total":           {"state=cached", "state=cold", "state=warm"},
 		"jarvis_sessions":                   {},
 		"jarvis_calls":                      {},
+		"jarvis_connections":                {},
+		"jarvis_draining":                   {},
 		"jarvis_drain_remaining_seconds":    {},
 		"jarvis_drain_sessions":             {},
 		"jarvis_fences_refused_total":       {},

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/services/jarvis/call"
 	"github.com/smaran-v2/smaran/services/jarvis/handoff"
@@ -68,6 +70,11 @@ func (p *Pod) MigrateCalls(ctx context.Context) {
 
 func (p *Pod) migrateCalls(ctx context.Context) {
 	moves := p.handoff.CallsToMove()
+	if len(moves) > 0 {
+		var cause trace.Span
+		ctx, cause = p.traces.Cause(ctx, wire.SpanMoves)
+		defer cause.End()
+	}
 	going := map[session.ID]bool{}
 	ready := p.handoff.Ready(ctx, moves) // to the others it can't go now: the call goes on here
 	if ctx.Err() != nil {                // who is told anew knows better whose calls stay
@@ -83,7 +90,9 @@ func (p *Pod) migrateCalls(ctx context.Context) {
 			continue
 		}
 		going[m.Session] = true
+		_, span := p.traces.Start(ctx, m.Session, wire.SpanMigrate, wire.AttributeTo.String(m.To.Pod))
 		_ = p.calls.Migrate(m.Session, &jarvisv1.Migrate{Pod: m.To.Pod, Address: m.To.Address, Epoch: kept.Epoch + 1}) // it may have ended
+		span.End()
 	}
 	for _, id := range p.calls.Sessions() {
 		if !going[id] {

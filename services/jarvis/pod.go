@@ -19,6 +19,7 @@ import (
 	"github.com/smaran-v2/smaran/services/jarvis/call"
 	"github.com/smaran-v2/smaran/services/jarvis/handoff"
 	"github.com/smaran-v2/smaran/services/jarvis/model"
+	"github.com/smaran-v2/smaran/services/jarvis/origin"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
 	"github.com/smaran-v2/smaran/services/jarvis/weights"
 	"github.com/smaran-v2/smaran/services/session"
@@ -67,7 +68,7 @@ type Pod struct {
 	log       *slog.Logger
 	metrics   *metrics
 	tracing   trace.TracerProvider
-	tracer    trace.Tracer
+	traces    *origin.Traces // nil where nothing is traced
 	carrier   propagation.TextMapPropagator
 
 	model    *model.Model
@@ -105,7 +106,7 @@ const tracerName = "github.com/smaran-v2/smaran/services/jarvis"
 func New(o Options) (*Pod, error) {
 	p := &Pod{
 		identity: o.Identity, weightsMB: o.WeightsMB, maxCalls: o.MaxCalls, mode: o.Mode,
-		clock: o.Clock, log: o.Log, tracing: o.Tracer, tracer: o.Tracer.Tracer(tracerName), carrier: o.Propagator,
+		clock: o.Clock, log: o.Log, tracing: o.Tracer, carrier: o.Propagator,
 		model:  o.Model,
 		loaded: make(chan struct{}), draining: make(chan struct{}), ended: make(chan struct{}, 1),
 		onState: func() {}, answered: func(session.ID) {},
@@ -120,6 +121,9 @@ func New(o Options) (*Pod, error) {
 		}
 	}
 	var err error
+	if p.traces, err = origin.New(o.Tracer, tracerName); err != nil {
+		return nil, err
+	}
 	if p.sessions, err = state.New(keep); err != nil {
 		return nil, err
 	}
@@ -128,6 +132,7 @@ func New(o Options) (*Pod, error) {
 	}
 	if o.NewHandoff != nil {
 		p.handoff = o.NewHandoff(p.sessions, p.calls, p.isDraining)
+		p.handoff.Traces = p.traces
 	}
 	p.metrics = newMetrics(o.Registry, p.sessions.Len, p.calls.Count, p.drainLeft)
 	return p, nil

@@ -14,11 +14,11 @@ import (
 
 	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/internal/healthcheck"
-	"github.com/smaran-v2/smaran/services/internal/telemetry"
 	"github.com/smaran-v2/smaran/services/jarvis/call"
 	"github.com/smaran-v2/smaran/services/jarvis/model"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
 	"github.com/smaran-v2/smaran/services/lifeline"
+	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/version"
 )
 

@@ -14,8 +14,8 @@ import (
 
 	"github.com/smaran-v2/smaran/services/internal/admin"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
-	"github.com/smaran-v2/smaran/services/internal/telemetry"
 	"github.com/smaran-v2/smaran/services/registry"
+	"github.com/smaran-v2/smaran/services/telemetry"
 )
 
 const (
@@ -52,14 +52,14 @@ func (p *Pod) serve(ctx, alive context.Context, cfg Config, s sockets, hands *fo
 		defer context.AfterFunc(alive, leave)()
 		group.Go(func() error { return hands.gate.run(admitting, p) })
 	}
-	listen := func(name string, l net.Listener, h http.Handler) {
+	listen := func(name string, l net.Listener, h http.Handler, connected func(net.Conn, http.ConnState)) {
 		group.Go(func() error {
 			return httpserver.Serve(serving, tele.Log,
-				httpserver.Options{Name: name, Listener: l, Handler: h, ShutdownGrace: shutdownGrace})
+				httpserver.Options{Name: name, Listener: l, Handler: h, ShutdownGrace: shutdownGrace, ConnState: connected})
 		})
 	}
-	listen("api", s.public, handler)
-	listen("admin", s.admin, admin.New(admin.Options{Registry: tele.Registry, Ready: p.Ready, Draining: p.isDraining, Log: tele.Log}))
+	listen("api", s.public, handler, p.metrics.connected)
+	listen("admin", s.admin, admin.New(admin.Options{Registry: tele.Registry, Ready: p.Ready, Draining: p.isDraining, Log: tele.Log}), nil)
 	group.Go(func() error {
 		defer stop()
 		err := p.live(ctx, alive, serving, cfg.DrainTimeout)

@@ -40,6 +40,7 @@ func (s *service) Offer(ctx context.Context, req *connect.Request[jarvisv1.Offer
 	if err != nil {
 		return nil, err
 	}
+	s.pod.traces.Began(ctx, id)
 	if req.Msg.GetStandby() {
 		answered, err := s.pod.standby(ctx, id, req.Msg.GetSdp())
 		if err != nil {
@@ -138,6 +139,7 @@ func (s *service) Handoff(ctx context.Context, req *connect.Request[jarvisv1.Han
 	if err != nil {
 		return nil, err
 	}
+	s.pod.traces.Began(ctx, id)
 	return response(s.pod.handoff.Receive(ctx, id, req.Msg))
 }
 

@@ -77,7 +77,7 @@ func (x *exchange) finish() {
 	x.m.metrics.active.Dec()
 	x.m.metrics.answered(x.status)
 	if x.span != nil {
-		finishSpan(x.span, x.status, x.target)
+		finishSpan(x.span, x.status, len(x.tried)+1, x.target)
 	}
 	x.m.exchanges.Done()
 }

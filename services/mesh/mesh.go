@@ -13,11 +13,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/mesh/balance"
 	"github.com/smaran-v2/smaran/services/mesh/upstream"
+	"github.com/smaran-v2/smaran/services/telemetry"
 )
 
 // Kept connections are looked at this often, and closed after as long without use as in Envoy (idle_timeout).
@@ -77,8 +77,8 @@ func New(ctx context.Context, o Options, d Dependencies) (*Mesh, error) {
 		pods:          map[string]*pod{},
 		done:          make(chan struct{}),
 	}
-	if _, off := d.Tracer.(noop.TracerProvider); d.Tracer != nil && !off {
-		m.tracing = newTracing(d.Tracer, d.Propagator)
+	if !telemetry.Off(d.Tracer) {
+		m.tracing = newTracing(d.Tracer, d.Propagator, o.Policy)
 	}
 	watching, stop := context.WithCancel(ctx)
 	watcher, err := endpoints.Watch(watching, o.Endpoints, d.Log)

@@ -13,8 +13,8 @@ import (
 
 	"github.com/smaran-v2/smaran/services/internal/admin"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
-	"github.com/smaran-v2/smaran/services/internal/telemetry"
 	"github.com/smaran-v2/smaran/services/lifeline"
+	"github.com/smaran-v2/smaran/services/telemetry"
 )
 
 // Run is the program: it serves until ctx ends, then lets requests in flight finish.

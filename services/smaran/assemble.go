@@ -12,13 +12,13 @@ import (
 
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/discovery"
-	"github.com/smaran-v2/smaran/services/internal/telemetry"
 	"github.com/smaran-v2/smaran/services/peers"
 	"github.com/smaran-v2/smaran/services/registry"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/smaran/internal/core"
 	"github.com/smaran-v2/smaran/services/smaran/internal/edge"
 	"github.com/smaran-v2/smaran/services/smaran/token"
+	"github.com/smaran-v2/smaran/services/telemetry"
 )
 
 // app is smaran put together.

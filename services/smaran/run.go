@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -13,10 +14,10 @@ import (
 	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/internal/healthcheck"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
-	"github.com/smaran-v2/smaran/services/internal/telemetry"
 	"github.com/smaran-v2/smaran/services/lifeline"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
+	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -74,7 +75,10 @@ func serve(ctx context.Context, cfg Config, tel *telemetry.Telemetry, api, opera
 	working := make(chan struct{})
 	go func() {
 		defer close(working)
-		app.backends.Run(background, cfg.running()...)
+		var work sync.WaitGroup
+		work.Go(func() { app.backends.Run(background, cfg.running()...) })
+		work.Go(func() { app.service.Follow(background, app.pods.Changed) })
+		work.Wait()
 	}()
 	defer func() { stop(); <-working; <-app.pods.Done() }()
 

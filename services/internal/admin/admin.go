@@ -8,8 +8,8 @@ import (
 	"net/http/pprof"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -39,10 +39,7 @@ func New(o Options) http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	mux.Handle("GET "+wire.PathMetrics, promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{
-		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
-		Registry: o.Registry,
-	}))
+	mux.Handle("GET "+wire.PathMetrics, telemetry.Scrape(o.Registry, o.Log))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)

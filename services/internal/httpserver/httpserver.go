@@ -20,6 +20,8 @@ type Options struct {
 	Handler  http.Handler
 	// ShutdownGrace is how long requests in flight may take once the context has ended; then they are cut. Zero cuts at once.
 	ShutdownGrace time.Duration
+	// ConnState is told of connections that come and go, as http.Server's; it may be nil.
+	ConnState func(net.Conn, http.ConnState)
 }
 
 // A client that dribbles its header holds a connection no longer than this.
@@ -48,6 +50,7 @@ func Serve(ctx context.Context, log *slog.Logger, o Options) error {
 	server := &http.Server{
 		Handler:           o.Handler,
 		Protocols:         &protocols,
+		ConnState:         o.ConnState,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -108,4 +109,35 @@ func TestListenNamesATakenAddress(t *testing.T) {
 	defer l.Close()
 	_, err = httpserver.Listen(t.Context(), l.Addr().String())
 	require.ErrorContains(t, err, l.Addr().String())
+}
+
+func TestConnectionsAreToldOf(t *testing.T) {
+	for name, h2c := range map[string]bool{"http1": false, "h2c": true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		l, err := httpserver.Listen(ctx, "127.0.0.1:0")
+		require.NoError(t, err)
+		states := make(chan http.ConnState, 16)
+		done := make(chan error, 1)
+		go func() {
+			done <- httpserver.Serve(ctx, slog.New(slog.DiscardHandler), httpserver.Options{Name: "test", Listener: l,
+				Handler:   http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
+				ConnState: func(_ net.Conn, s http.ConnState) { states <- s }})
+		}()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String(), nil)
+		require.NoError(t, err)
+		c := client(t, h2c)
+		res, err := c.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StateNew, <-states, name)
+		c.CloseIdleConnections()
+		for s := range states {
+			if s == http.StateClosed {
+				break
+			}
+			require.NotEqual(t, http.StateHijacked, s, name)
+		}
+		cancel()
+		require.NoError(t, <-done)
+	}
 }

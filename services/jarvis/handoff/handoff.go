@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
+	"github.com/smaran-v2/smaran/services/jarvis/origin"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
 	"github.com/smaran-v2/smaran/services/peers"
 	"github.com/smaran-v2/smaran/services/session"
@@ -61,6 +62,8 @@ type Options struct {
 	Clients []connect.ClientOption
 	// Archive may be nil. It is asked for a session that no pod has, new ones included: their callers need not say that it is not.
 	Archive Archive
+	// Traces is nil where nothing is traced.
+	Traces  *origin.Traces
 	Metrics *Metrics
 	Clock   clockwork.Clock
 	Log     *slog.Logger

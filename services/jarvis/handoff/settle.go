@@ -13,6 +13,7 @@ import (
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // Errors of Settle besides state's.
@@ -69,7 +70,10 @@ func (h *Handoff) Settle(ctx context.Context, id session.ID, need Need) (Settled
 		// Others may wait for the same, so that it does not end with the first one's request.
 		ctx, cancel := context.WithTimeout(session.NewContext(context.WithoutCancel(ctx), id), settleTime)
 		defer cancel()
-		return h.settle(ctx, id, need, disputed)
+		ctx, span := h.Traces.Start(ctx, id, wire.SpanSettle)
+		settled, err := h.settle(ctx, id, need, disputed)
+		end(span, err)
+		return settled, err
 	})
 	select {
 	case <-ctx.Done():

@@ -41,8 +41,9 @@ func (s *Service) placeSecond(ctx context.Context, id session.ID, in Incoming, m
 		ctx, cancel = context.WithTimeout(ctx, s.options.RequestTimeout)
 		defer cancel()
 	}
-	res, routing, reply, err := carry(ctx, s.newTrip(ctx, s.options.Backend, settled(to), in),
-		&jarvisv1.OfferRequest{Sdp: m.GetSdp(), Standby: true}, jarvisv1connect.JarvisServiceClient.Offer)
+	trip := s.newTrip(ctx, s.options.Backend, settled(to), in)
+	trip.second = true
+	res, routing, reply, err := carry(ctx, trip, &jarvisv1.OfferRequest{Sdp: m.GetSdp(), Standby: true}, jarvisv1connect.JarvisServiceClient.Offer)
 	if err != nil {
 		return nil, reply, err
 	}

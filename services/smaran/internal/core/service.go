@@ -23,6 +23,7 @@ import (
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/smaran/token"
+	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -52,7 +53,10 @@ type Service struct {
 	options   Options
 	upstreams *upstreams
 	calls     *calls
+	visits    *visits
 	metrics   *metrics
+	// tracer is nil where nothing is traced.
+	tracer trace.Tracer
 }
 
 // New returns a Service. It fails with backend.ErrUnknown or backend.ErrUnconfigured if Options.Backend is not in Backends.
@@ -68,7 +72,17 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{options: o, upstreams: u, calls: c, metrics: newMetrics(o.Metrics)}, nil
+	v, err := newVisits(o.Clock)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{options: o, upstreams: u, calls: c, visits: v, metrics: newMetrics(o.Metrics)}
+	s.metrics.show(o.Backend)
+	o.Metrics.MustRegister(population{s})
+	if !telemetry.Off(o.Tracer) {
+		s.tracer = o.Tracer.Tracer(tracerName)
+	}
+	return s, nil
 }
 
 // Close gives up the connections to pods that are idle. Operations may follow, on new ones.
@@ -144,6 +158,7 @@ func (s *Service) EndCall(ctx context.Context, in Incoming, _ *smaranv1.EndCallR
 		return nil, reply, err
 	}
 	s.calls.ended(id, res.GetServed().GetIncarnation())
+	s.visits.ended(id)
 	return &smaranv1.EndCallResponse{Served: res.GetServed()}, reply, nil
 }
 
@@ -257,6 +272,8 @@ type trip struct {
 	// problem is the first try's, once a second one is made.
 	problem *Error
 	lesson  http.Header
+	// second: the request places a second call, at a pod that does not have the session yet.
+	second bool
 }
 
 func (s *Service) newTrip(ctx context.Context, name backend.Name, b backend.Backend, in Incoming) *trip {
@@ -270,11 +287,13 @@ func (s *Service) newTrip(ctx context.Context, name backend.Name, b backend.Back
 
 // route asks the backend. On a second try it fails with the first one's problem where there is nothing new to try.
 func (t *trip) route(ctx context.Context) (backend.Target, error) {
+	ctx, span := t.startRoute(ctx)
 	start := t.service.options.Clock.Now()
 	target, err := t.backend.Route(ctx, t.request)
 	took := t.service.options.Clock.Since(start)
+	endRoute(span, target, err)
 	t.decision += took
-	t.service.metrics.routed(t.name, took, target.Degraded)
+	t.service.metrics.routed(ctx, t.name, took, target.Degraded)
 	switch {
 	case t.problem != nil && (err != nil || sameTarget(target, t.target)):
 		return backend.Target{}, t.problem
@@ -310,6 +329,10 @@ func (t *trip) answered(ctx context.Context, served *jarvisv1.Served, h http.Hea
 	if astray(t.target.Pod, o.Pod) {
 		o.Result = backend.Astray
 	}
+	if t.request.Session != "" && o.Pod != "" && !t.second {
+		t.service.metrics.session(t.name, t.service.visits.answered(t.request.Session, o.Pod))
+	}
+	t.annotate(ctx, served)
 	t.learn(ctx, o)
 }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
-	"connectrpc.com/otelconnect"
 	lru "github.com/hashicorp/golang-lru/v2"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -15,6 +14,7 @@ import (
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
 	"github.com/smaran-v2/smaran/services/mesh/replies"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/telemetry"
 )
 
 const (
@@ -36,10 +36,9 @@ type upstreams struct {
 }
 
 func newUpstreams(tracer trace.TracerProvider, carrier propagation.TextMapPropagator) (*upstreams, error) {
-	spans, err := otelconnect.NewInterceptor(otelconnect.WithTracerProvider(tracer), otelconnect.WithPropagator(carrier),
-		otelconnect.WithoutMetrics(), otelconnect.WithoutTraceEvents())
+	spans, err := telemetry.Interceptor(tracer, carrier)
 	if err != nil {
-		return nil, fmt.Errorf("trace jarvis.v1: %w", err)
+		return nil, err
 	}
 	clients, err := lru.New[string, jarvisv1connect.JarvisServiceClient](maxUpstreams)
 	if err != nil {

@@ -11,13 +11,14 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/jonboulle/clockwork"
 	"github.com/prometheus/client_golang/prometheus"
-	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
+	"github.com/smaran-v2/smaran/proto/smaran/v1/smaranv1connect"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/internal/core"
+	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -72,19 +73,40 @@ func New(o Options) (http.Handler, error) {
 	if err := h.mountRPC(router); err != nil {
 		return nil, err
 	}
-	return otelhttp.NewHandler(router, "smaran", otelhttp.WithTracerProvider(o.Tracer), otelhttp.WithPropagators(o.Propagator),
-		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method + " " + spanPath(r.URL.Path) })), nil
+	return telemetry.Handler(router, o.Tracer, o.Propagator, spanName), nil
 }
 
-// spanPath is a path without the session, which would make every span's name its own.
-func spanPath(path string) string {
-	rest, found := strings.CutPrefix(path, wire.PathCalls+"/")
-	if !found {
-		return path
+// spanName is a request's method and route. What a client makes up, be it a session or a path, stands in no name.
+func spanName(r *http.Request) string {
+	path := r.URL.Path
+	if rest, found := strings.CutPrefix(path, wire.PathCalls+"/"); found {
+		_, action, deeper := strings.Cut(rest, "/")
+		switch {
+		case !deeper:
+			return r.Method + " " + wire.PathCalls + "/{session}"
+		case action == "events", action == "control":
+			return r.Method + " " + wire.PathCalls + "/{session}/" + action
+		}
 	}
-	_, action, _ := strings.Cut(rest, "/")
-	return strings.TrimSuffix(wire.PathCalls+"/{session}/"+action, "/")
+	switch path {
+	case wire.PathInference, wire.PathCalls, wire.PathSessions, wire.PathFleet:
+		return r.Method + " " + path
+	}
+	if procedure, found := strings.CutPrefix(path, "/"+smaranv1connect.SmaranServiceName+"/"); found && procedures[procedure] {
+		return strings.TrimPrefix(path, "/")
+	}
+	return unrouted
 }
+
+// procedures are those of smaran.v1.
+var procedures = func() map[string]bool {
+	out := map[string]bool{}
+	methods := smaranv1.File_smaran_v1_smaran_proto.Services().ByName("SmaranService").Methods()
+	for i := range methods.Len() {
+		out[string(methods.Get(i).Name())] = true
+	}
+	return out
+}()
 
 func (h *handler) createSession(w http.ResponseWriter, r *http.Request) {
 	res, err := h.options.Service.CreateSession(r.Context())

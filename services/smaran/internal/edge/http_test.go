@@ -205,6 +205,14 @@ func TestMetricsAreAContract(t *testing.T) {
 			"backend= operation=GET /inference ", "backend= operation=none ", "backend=app-hash operation=POST /v1/calls ",
 		},
 		"smaran_route_duration_seconds": {"backend=app-hash "},
+		"smaran_degraded_total":         {"backend=app-hash "},
+		"smaran_retries_total":          {"backend=app-hash "},
+		"smaran_misaddressed_total":     {"backend=app-hash "},
+		"smaran_expected_moves_total":   {"backend=app-hash "},
+		"smaran_session_requests_total": {"backend=app-hash result=first ", "backend=app-hash result=kept ", "backend=app-hash result=moved "},
+		"smaran_sessions":               {""},
+		"smaran_sessions_without_owner": {""},
+		"smaran_endpoints":              {"health=DRAINING ", "health=HEALTHY "},
 		"smaran_redis_circuit_state":    {""},
 	}, got, "no session in a label, and no name that a client chooses")
 }

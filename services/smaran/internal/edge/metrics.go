@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -25,12 +27,12 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "smaran_requests_total",
 			Help: "Requests by operation, backend and outcome.",
 		}, []string{"operation", "backend", "code"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		duration: prometheus.NewHistogramVec(telemetry.Histogram(prometheus.HistogramOpts{
 			Name: "smaran_request_duration_seconds",
 			Help: "Time to answer a request, the pod's included. Event streams are left out.",
 			// 0.5 ms to 8 s: from a cached answer to a cold one that waits.
 			Buckets: prometheus.ExponentialBucketsRange(0.0005, 8, 24),
-		}, []string{"operation", "backend"}),
+		}), []string{"operation", "backend"}),
 	}
 	r.MustRegister(m.requests, m.duration)
 	return m
@@ -40,8 +42,8 @@ func (m *metrics) count(operation, backend, code string) {
 	m.requests.WithLabelValues(operation, backend, code).Inc()
 }
 
-func (m *metrics) observe(operation, backend string, took time.Duration) {
-	m.duration.WithLabelValues(operation, backend).Observe(took.Seconds())
+func (m *metrics) observe(ctx context.Context, operation, backend string, took time.Duration) {
+	telemetry.Observe(ctx, m.duration.WithLabelValues(operation, backend), took)
 }
 
 // unrouted is the operation of a request that matched no route.
@@ -66,7 +68,7 @@ func (h *handler) measured(next http.Handler) http.Handler {
 		backend := recorder.Header().Get(wire.HeaderBackend)
 		h.metrics.count(operation, backend, strconv.Itoa(status))
 		if recorder.Header().Get("Content-Type") != wire.ContentTypeEventStream {
-			h.metrics.observe(operation, backend, h.options.Clock.Since(start))
+			h.metrics.observe(r.Context(), operation, backend, h.options.Clock.Since(start))
 		}
 	})
 }

@@ -130,7 +130,7 @@ func (i *interceptor) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 			backend = res.Header().Get(wire.HeaderBackend)
 		}
 		i.handler.metrics.count(req.Spec().Procedure, backend, codeName(err))
-		i.handler.metrics.observe(req.Spec().Procedure, backend, i.handler.options.Clock.Since(start))
+		i.handler.metrics.observe(ctx, req.Spec().Procedure, backend, i.handler.options.Clock.Since(start))
 		return res, err
 	}
 }
