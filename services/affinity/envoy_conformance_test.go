@@ -20,7 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/smaran-v2/smaran/services/affinity"
-	"github.com/smaran-v2/smaran/services/internal/testreal"
+	"github.com/smaran-v2/smaran/services/testreal"
 )
 
 const (

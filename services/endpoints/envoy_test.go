@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/smaran-v2/smaran/services/endpoints"
-	"github.com/smaran-v2/smaran/services/internal/testreal"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/mesh/envoyconfig"
+	"github.com/smaran-v2/smaran/services/testreal"
 )
 
 // inEnvoy is the endpoints as a running Envoy has them.

@@ -14,7 +14,7 @@ import (
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/fleet"
-	"github.com/smaran-v2/smaran/services/internal/testreal"
+	"github.com/smaran-v2/smaran/services/testreal"
 )
 
 func TestKilledPodComesBackInPlace(t *testing.T) {

@@ -8,8 +8,8 @@ import (
 
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/fleet"
-	"github.com/smaran-v2/smaran/services/internal/testreal"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/testreal"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 

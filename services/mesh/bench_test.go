@@ -25,11 +25,11 @@ import (
 
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
-	"github.com/smaran-v2/smaran/services/internal/testreal"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/mesh/envoyconfig"
 	"github.com/smaran-v2/smaran/services/run"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/testreal"
 )
 
 // The test binary is a proxy when it was started with these variables: in a process of its own, what the proxy costs can be

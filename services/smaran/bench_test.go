@@ -14,11 +14,11 @@ import (
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
 	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
 	"github.com/smaran-v2/smaran/proto/smaran/v1/smaranv1connect"
-	"github.com/smaran-v2/smaran/services/internal/testreal"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/registry"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/internal/podtest"
+	"github.com/smaran-v2/smaran/services/testreal"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 

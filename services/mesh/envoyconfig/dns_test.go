@@ -19,10 +19,10 @@ import (
 
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/discovery/dns"
-	"github.com/smaran-v2/smaran/services/internal/testreal"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/mesh/envoyconfig"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/testreal"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 

@@ -16,12 +16,12 @@ import (
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
 	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
 	"github.com/smaran-v2/smaran/services/affinity"
-	"github.com/smaran-v2/smaran/services/internal/testreal"
 	"github.com/smaran-v2/smaran/services/registry"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/smaran/internal/core"
 	"github.com/smaran-v2/smaran/services/smaran/internal/podtest"
+	"github.com/smaran-v2/smaran/services/testreal"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 

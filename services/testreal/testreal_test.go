@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/smaran-v2/smaran/services/internal/testreal"
+	"github.com/smaran-v2/smaran/services/testreal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
