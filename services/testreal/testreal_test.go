@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -191,6 +192,19 @@ static_resources:
 	})
 	requireClosed(t, admin)
 	requireClosed(t, front)
+}
+
+func TestPrometheusServesAndEndsWithTheTest(t *testing.T) {
+	var addr string
+	t.Run("inner", func(t *testing.T) {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte("global: {scrape_interval: 5s}\n"), 0o644))
+		addr = testreal.StartPrometheus(t, dir)
+		require.Contains(t, testreal.Promtool(t, "check", "config", filepath.Join(dir, "prometheus.yml")), "SUCCESS")
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "wrong.yml"), []byte("globe: {}\n"), 0o644))
+		require.Contains(t, testreal.Promtool(t, "check", "config", filepath.Join(dir, "wrong.yml")), "FAILED")
+	})
+	requireClosed(t, addr)
 }
 
 func requireClosed(t *testing.T, addr string) {
