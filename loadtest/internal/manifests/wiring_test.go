@@ -2,6 +2,7 @@ package manifests_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"reflect"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/manifests"
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/jarvis"
@@ -275,4 +277,21 @@ func route(t *testing.T, built objects, service, name string) map[string]any {
 	i := slices.IndexFunc(routes, func(r any) bool { return r.(map[string]any)["name"] == name })
 	require.GreaterOrEqual(t, i, 0, "%s has no route %s", service, name)
 	return routes[i].(map[string]any)
+}
+
+// TestTracesFindTheCollector: pods of dev are told of a Service that is there, and look for what tells them.
+func TestTracesFindTheCollector(t *testing.T) {
+	observed, err := manifests.Render(deploy + "/variants/observability")
+	require.NoError(t, err)
+	told := typed[corev1.ConfigMap](t, objects(observed).named(t, "ConfigMap", "telemetry"))
+	require.Equal(t, "dev", told.Namespace)
+	collector := typed[corev1.Service](t, objects(observed).named(t, "Service", "otel-collector"))
+	require.Equal(t, fmt.Sprintf("http://%s.%s:%d", collector.Name, collector.Namespace, collector.Spec.Ports[0].Port),
+		told.Data["OTEL_EXPORTER_OTLP_ENDPOINT"])
+	for _, name := range []string{"jarvis", "smaran-v2"} {
+		from := typed[appsv1.Deployment](t, with(t, "istio-hash").named(t, "Deployment", name)).Spec.Template.Spec.Containers[0].EnvFrom
+		require.Len(t, from, 1, name)
+		require.Equal(t, told.Name, from[0].ConfigMapRef.Name)
+		require.True(t, *from[0].ConfigMapRef.Optional, "%s starts without it, too", name)
+	}
 }
