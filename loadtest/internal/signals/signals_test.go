@@ -145,6 +145,7 @@ func TestColoursAreToldApartByAll(t *testing.T) {
 	for _, colour := range found {
 		require.Contains(t, palette, colour[1])
 	}
+	require.NotContains(t, everything(t, "grafana/dashboards/*.json"), "palette-classic", "Grafana's own colours for what is not named")
 }
 
 func TestEachAlertHasARunbook(t *testing.T) {
