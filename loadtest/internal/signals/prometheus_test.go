@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
@@ -201,4 +203,35 @@ func edit(t *testing.T, path string, change func(map[string]any)) {
 	text, err = yaml.Marshal(config)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, text, 0o644))
+}
+
+// TestExemplarsAreFoundByTheClassicBuckets: services show a histogram in both forms, and dashboards ask for the classic one and its exemplars.
+func TestExemplarsAreFoundByTheClassicBuckets(t *testing.T) {
+	const trace = "0af7651916cd43dd8448eb211c80319c"
+	registry := prometheus.NewRegistry()
+	duration := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "duration_seconds", Help: "Of one inference.",
+		Buckets: []float64{.1, 1}, NativeHistogramBucketFactor: 1.1})
+	registry.MustRegister(duration)
+	duration.(prometheus.ExemplarObserver).ObserveWithExemplar(.85, prometheus.Labels{"trace_id": trace})
+	metrics := httptest.NewServer(promhttp.HandlerFor(registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
+	defer metrics.Close()
+
+	dir := configured(t, places["local"])
+	edit(t, filepath.Join(dir, "prometheus.yml"), func(config map[string]any) {
+		config["global"].(map[string]any)["scrape_interval"] = "1s"
+	})
+	edit(t, filepath.Join(dir, "scrape.yml"), func(config map[string]any) {
+		config["scrape_configs"] = []any{map[string]any{"job_name": "jarvis", "static_configs": []any{
+			map[string]any{"targets": []any{metrics.Listener.Addr().String()}}}}}
+	})
+	addr := testreal.StartPrometheus(t, dir)
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		require.Len(c, found(c, addr, "duration_seconds_bucket"), 3)
+		require.Len(c, found(c, addr, "histogram_count(duration_seconds) > 0"), 1, "the native form")
+		now := time.Now()
+		_, body := ask(c, addr, "/api/v1/query_exemplars", url.Values{
+			"query": {"histogram_quantile(0.99, sum by (le) (rate(duration_seconds_bucket[1m])))"},
+			"start": {now.Add(-time.Hour).Format(time.RFC3339)}, "end": {now.Add(time.Minute).Format(time.RFC3339)}})
+		require.Contains(c, string(body), trace)
+	}, 20*time.Second, 100*time.Millisecond)
 }
