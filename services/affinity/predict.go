@@ -83,7 +83,7 @@ func LeastMoved(from, to []Host) float64 {
 		kept += min(before[h.Address], after[h.Address])
 		delete(before, h.Address)
 	}
-	return 1 - kept
+	return max(0, 1-kept) // many equal shares may add up to more than 1
 }
 
 // shares is each address's share of the weight.

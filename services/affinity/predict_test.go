@@ -104,6 +104,13 @@ func TestLeastMoved(t *testing.T) {
 	}
 }
 
+func TestLeastMovedIsNeverNegative(t *testing.T) {
+	for n := 1; n <= 200; n++ {
+		hosts := hosts4(n)
+		require.GreaterOrEqual(t, affinity.LeastMoved(hosts, hosts), 0.0, n)
+	}
+}
+
 // TestLeastMovedIsAFloor checks the claim on a policy that attains it and on one that is even and does not.
 func TestLeastMovedIsAFloor(t *testing.T) {
 	sessions := make([]string, 20_000)
