@@ -1,0 +1,9 @@
+// Package docs holds what the documents say to the repository, in its tests alone: links lead somewhere, quoted manifests are those of
+// deploy/, commands are ones that the programs, the Makefile and scripts/ have, and transcripts are run against a real fleet, whose output
+// has to be what stands in the document.
+//
+// A transcript is a code block with prompts: "1$ " starts a fleet in a first shell, which runs until the block ends; "2$ " is a second
+// shell, and "$ " the only one. Lines below a command are its output. "…" stands for any text, and alone on a line for any lines.
+//
+// It does not judge sentences, and asks no cluster and no web server.
+package docs

@@ -1,0 +1,195 @@
+package docs
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	// perTranscript bounds one, its fleet's start and end included, on a machine that is busy.
+	perTranscript = time.Minute
+	// The addresses that documents show, where fleets and what asks them meet unless told otherwise.
+	shownSmaran, shownControl = "127.0.0.1:8080", "127.0.0.1:7070"
+)
+
+// programs builds all of them into a folder's bin.
+func programs(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, module := range []string{"services", "loadtest"} {
+		build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "bin")+string(filepath.Separator), "./cmd/...")
+		build.Dir = filepath.Join(root, module)
+		out, err := build.CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
+	return dir
+}
+
+// needCurl skips where there is no curl; where tests must not be skipped it fails.
+func needCurl(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("curl"); err != nil {
+		const reason = "SKIP-REASON: curl not found, which the documents' commands use: for example apt-get install curl"
+		if os.Getenv("CI") == "true" {
+			t.Fatal(reason)
+		}
+		t.Skip(reason)
+	}
+}
+
+// shells is where a transcript is run: a folder that has bin/, and addresses that nobody else uses in place of those shown.
+type shells struct {
+	dir             string
+	smaran, control string
+}
+
+// starting keeps two fleets from choosing their ports at the same time.
+var starting sync.Mutex
+
+func (s *shells) command(ctx context.Context, line string) *exec.Cmd {
+	line = strings.ReplaceAll(strings.ReplaceAll(line, shownSmaran, s.smaran), shownControl, s.control)
+	if strings.HasPrefix(line, "bin/fleet up") && !strings.Contains(line, "--listen") {
+		line += " --listen " + s.smaran
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-c", "exec 2>&1; "+line)
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), "FLEET_CONTROL="+s.control)
+	cmd.WaitDelay = time.Second
+	return cmd
+}
+
+// up starts the fleet, waits until it says that all is there, and returns what ends it.
+func (s *shells) up(ctx context.Context, line string) (func() error, error) {
+	starting.Lock()
+	defer starting.Unlock()
+	// Without exec a signal would end the shell alone.
+	cmd := s.command(ctx, "exec "+line+" --listen "+s.smaran)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 20 * time.Second
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	var said bytes.Buffer
+	lines := bufio.NewScanner(io.TeeReader(stdout, &said))
+	for lines.Scan() {
+		if lines.Text() == "Ctrl-C ends it all" {
+			drained := make(chan struct{})
+			go func() { defer close(drained); _, _ = io.Copy(io.Discard, stdout) }()
+			return func() error {
+				err := cmd.Process.Signal(syscall.SIGINT)
+				<-drained
+				if waited := cmd.Wait(); waited != nil {
+					err = waited
+				}
+				return err
+			}, nil
+		}
+	}
+	return nil, fmt.Errorf("the fleet did not come up: %w\n%s", cmd.Wait(), said.String())
+}
+
+// run does what the transcript does, and fails with the first output that is not the document's.
+func (s *shells) run(ctx context.Context, tr transcript) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, perTranscript)
+	defer cancel()
+	if tr.up != "" {
+		down, err := s.up(ctx, tr.up)
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if ended := down(); err == nil && ended != nil {
+				err = fmt.Errorf("the fleet ended with %w", ended)
+			}
+		}()
+	}
+	for _, step := range tr.steps {
+		// How a command ends is not shown, and so not compared: one that can't be started says so.
+		out, _ := s.command(ctx, step.command).Output()
+		got := strings.ReplaceAll(strings.ReplaceAll(string(out), s.smaran, shownSmaran), s.control, shownControl)
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: %w\n%s", step.command, ctx.Err(), got)
+		}
+		if !says(step.output, got) {
+			return fmt.Errorf("%s\n--- the document says:\n%s\n--- it said:\n%s", step.command, strings.Join(step.output, "\n"), got)
+		}
+	}
+	return nil
+}
+
+// TestTranscripts runs every one of them, some at a time, against fleets of their own; and first some that are not true.
+func TestTranscripts(t *testing.T) {
+	needCurl(t)
+	built := programs(t)
+	t.Run("one that is not true is found", func(t *testing.T) { untrueIsFound(t, built) })
+	ran := 0
+	for _, p := range pages(t) {
+		list, err := p.transcripts()
+		require.NoError(t, err)
+		for _, tr := range list {
+			ran++
+			t.Run(fmt.Sprintf("%s:%d", tr.page, tr.line), func(t *testing.T) {
+				t.Parallel()
+				require.NoError(t, newShells(t, built).run(t.Context(), tr))
+			})
+		}
+	}
+	require.NotZero(t, ran)
+}
+
+func newShells(t *testing.T, built string) *shells {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.Symlink(filepath.Join(built, "bin"), filepath.Join(dir, "bin")))
+	return &shells{dir: dir, smaran: freeAddress(t), control: freeAddress(t)}
+}
+
+// freeAddress is one that was free a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	held, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer held.Close()
+	return held.Addr().String()
+}
+
+func untrueIsFound(t *testing.T, built string) {
+	for name, c := range map[string]struct {
+		tr  transcript
+		why string
+	}{
+		"true":             {transcript{steps: []step{{"echo a; echo b >&2", []string{"a", "b"}}}}, ""},
+		"other output":     {transcript{steps: []step{{"echo a", []string{"b"}}}}, "the document says"},
+		"no such verb":     {transcript{steps: []step{{"bin/fleet psx", []string{"…", "Ctrl-C ends it all"}}}}, "unexpected argument"},
+		"no such backend":  {transcript{up: "bin/fleet up --backend none", steps: []step{{"true", nil}}}, "did not come up"},
+		"another pod":      {transcript{up: "bin/fleet up --pods 1 --weights-mb 1", steps: []step{{"bin/fleet kill jarvis-9", []string{"killed …"}}}}, "jarvis-9"},
+		"the fleet is one": {transcript{up: "bin/fleet up --pods 1 --weights-mb 1", steps: []step{{"bin/fleet down", []string{"the fleet is down"}}}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := newShells(t, built).run(t.Context(), c.tr)
+			if c.why == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.why)
+		})
+	}
+}
