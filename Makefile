@@ -41,7 +41,7 @@ claims: build ## measure what the scenarios don't, and give every claim its verd
 
 .PHONY: test
 test: $(TOOLS)/gotestsum ## run all tests; what is skipped is listed with its reason
-	@RACE='$(RACE)' GOTESTSUM='$(CURDIR)/$(TOOLS)/gotestsum' scripts/test $(MODULES)
+	@PATH='$(CURDIR)/$(TOOLS)':"$$PATH" RACE='$(RACE)' GOTESTSUM='$(CURDIR)/$(TOOLS)/gotestsum' scripts/test $(MODULES)
 
 .PHONY: e2e-compose
 e2e-compose: ## build the images, and try every backend end to end with docker compose (15 minutes)
@@ -76,6 +76,9 @@ generate: $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-connect-go ## 
 	cd services && go test ./mesh/envoyconfig -run Compose -update
 	scripts/pins
 
+.PHONY: prometheus
+prometheus: $(TOOLS)/prometheus $(TOOLS)/promtool ## build Prometheus and promtool into bin/tools, for the tests of deploy/observability (2 minutes)
+
 .PHONY: images
 images: ## build the container images, and check their size
 	@VERSION='$(VERSION)' scripts/images
@@ -101,3 +104,9 @@ $(TOOLS)/protoc-gen-connect-go: TOOL = connectrpc.com/connect/cmd/protoc-gen-con
 $(TOOLS)/%: tools/go.mod
 	@mkdir -p $(TOOLS)
 	go build -C tools -o ../$@ $(TOOL)
+
+# Prometheus' own, with the discoveries that deploy/observability uses and no page.
+PROMETHEUS_TAGS := remove_all_sd,enable_dns_sd,enable_http_sd,enable_kubernetes_sd
+$(TOOLS)/prometheus $(TOOLS)/promtool: $(TOOLS)/%: tools/prometheus/go.mod
+	@mkdir -p $(TOOLS)
+	CGO_ENABLED=0 go build -C tools/prometheus -tags $(PROMETHEUS_TAGS) -o ../../$@ github.com/prometheus/prometheus/cmd/$*

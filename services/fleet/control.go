@@ -17,6 +17,7 @@ import (
 func Handler(f *Fleet) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(fleetv1connect.NewFleetServiceHandler(control{f}))
+	mux.HandleFunc("GET "+pathTargets, serveTargets(f))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, err := net.SplitHostPort(r.Host)
 		if err != nil {

@@ -27,7 +27,7 @@ func hint(name string) string {
 	case redisName:
 		return "install Redis, for example apt-get install redis-server"
 	case prometheusName, promtoolName:
-		return "get Prometheus 3.8 or newer, with promtool beside it"
+		return "make prometheus, or get 3.8 or newer"
 	default:
 		return "put it on PATH"
 	}

@@ -1,0 +1,57 @@
+package fleet
+
+import (
+	"encoding/json"
+	"net/http"
+
+	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+// pathTargets is where Prometheus finds what there is to scrape (http_sd_configs): every process that runs, a frozen one included, as that
+// is worth an alert.
+const pathTargets = "/targets"
+
+// scrapeTarget is a group of targets as Prometheus reads it.
+type scrapeTarget struct {
+	Targets []string          `json:"targets"`
+	Labels  map[string]string `json:"labels"`
+}
+
+// envoyMetrics is where Envoy has its metrics, and metricsPath the label by which Prometheus is told.
+const (
+	envoyMetrics = "/stats/prometheus"
+	metricsPath  = "__metrics_path__"
+)
+
+// targets are the admin ports of a fleet, each with its job, by which dashboards ask, and its pod's or process' name.
+func targets(s *fleetv1.StatusResponse) []scrapeTarget {
+	out := []scrapeTarget{}
+	for _, p := range s.GetProcesses() {
+		if !p.GetRunning() || p.GetAdmin() == "" {
+			continue
+		}
+		labels := map[string]string{"job": smaranName, "pod": p.GetName()}
+		switch p.GetName() {
+		case meshName, meshName + secondSuffix:
+			labels["job"] = meshName
+		}
+		if p.GetKind() == kindEnvoy {
+			labels["job"], labels[metricsPath] = kindEnvoy, envoyMetrics
+		}
+		out = append(out, scrapeTarget{[]string{p.GetAdmin()}, labels})
+	}
+	for _, p := range s.GetPods() {
+		if p.GetPhase() != fleetv1.PodPhase_POD_PHASE_DEAD {
+			out = append(out, scrapeTarget{[]string{p.GetAdmin()}, map[string]string{"job": "jarvis", "pod": p.GetName()}})
+		}
+	}
+	return out
+}
+
+func serveTargets(f *Fleet) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", wire.ContentTypeJSON)
+		_ = json.NewEncoder(w).Encode(targets(f.Status())) // whoever asked is gone otherwise
+	}
+}
