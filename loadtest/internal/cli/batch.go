@@ -12,6 +12,7 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/compose"
 	"github.com/smaran-v2/smaran/loadtest/internal/conduct"
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
+	"github.com/smaran-v2/smaran/loadtest/internal/live"
 	"github.com/smaran-v2/smaran/loadtest/internal/peer"
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
@@ -116,7 +117,7 @@ func (f *loadFlags) newBatch(ctx context.Context, a *app) (*batch, func() error,
 	if f.Driver == compose.Name {
 		b.anew = "scripts/images"
 	}
-	b.runner = &engine.Engine{
+	e := &engine.Engine{
 		Driver: d, Phones: engine.Pion{API: api}, Clock: clockwork.NewRealClock(), Log: a.log, Progress: p.step,
 		Histograms: func(s engine.Spec, h map[string]tally.Histogram) {
 			if b.histograms != nil {
@@ -124,7 +125,23 @@ func (f *loadFlags) newBatch(ctx context.Context, a *app) (*batch, func() error,
 			}
 		},
 	}
-	return b, func() error { api.Close(); return nil }, nil
+	b.runner = e
+	stop, err := f.show(ctx, a, e)
+	if err != nil {
+		api.Close()
+		return nil, nil, err
+	}
+	return b, func() error { stop(); api.Close(); return nil }, nil
+}
+
+// show has the runs be traced, and shown to Prometheus, where that is asked for.
+func (f *loadFlags) show(ctx context.Context, a *app, e *engine.Engine) (stop func(), err error) {
+	e.Tracer, e.Propagator = a.telemetry.Tracer, a.telemetry.Propagator
+	if f.Metrics == "" {
+		return func() {}, nil
+	}
+	e.Live = live.New(a.telemetry.Registry)
+	return live.Serve(ctx, f.Metrics, a.telemetry.Registry, a.log)
 }
 
 // estimate is about how long runs take.

@@ -13,6 +13,7 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/predict"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
+	"github.com/smaran-v2/smaran/services/telemetry"
 )
 
 type commands struct {
@@ -31,6 +32,7 @@ type commands struct {
 type app struct {
 	args           []string
 	stdout, stderr io.Writer
+	telemetry      *telemetry.Telemetry
 	log            *slog.Logger
 }
 
@@ -62,10 +64,14 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w; loadtest --help shows what there is", err)
 	}
-	a := &app{
-		args: args, stdout: stdout, stderr: stderr,
-		log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.LogLevel})),
+	tele, err := telemetry.Setup(ctx, telemetry.Options{
+		Service: "loadtest", Level: c.LogLevel.String(), Format: "text", Out: stderr, Environ: os.Environ(),
+	})
+	if err != nil {
+		return err
 	}
+	defer tele.Shutdown(ctx)
+	a := &app{args: args, stdout: stdout, stderr: stderr, telemetry: tele, log: tele.Log}
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.BindTo(stdout, (*io.Writer)(nil))
 	return command.Run(a)

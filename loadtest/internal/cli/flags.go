@@ -60,6 +60,8 @@ type loadFlags struct {
 	Deploy  string `help:"Kubernetes: the folder with the manifests; default: deploy, seen from here." placeholder:"DIR" group:"kubernetes"`
 	Image   string `help:"Kubernetes: the generator's image; default: smaran-v2/loadtest:dev." placeholder:"NAME" group:"kubernetes"`
 
+	Metrics string `help:"Shows Prometheus what callers see while runs go on, at this address, such as 127.0.0.1:9464; default: nowhere." placeholder:"ADDR"`
+
 	Labels string `help:"A label for the report; overlaid reports keep theirs." placeholder:"TEXT"`
 	Out    string `help:"Folder in which the run's own folder is made." default:"out" placeholder:"DIR"`
 }
@@ -108,6 +110,9 @@ func (f *loadFlags) checkDriver() error {
 		if flag.value != "" && flag.driver != f.Driver {
 			return fmt.Errorf("%w: %s is for --driver %s; with --driver %s leave it out", errUsage, flag.name, flag.driver, f.Driver)
 		}
+	}
+	if f.Driver == kubernetesDriver && f.Metrics != "" {
+		return fmt.Errorf("%w: --metrics is for generators on this machine; the one in the cluster shows them on port 9464 of its pod", errUsage)
 	}
 	if f.Driver == kubernetesDriver && f.Context == "" {
 		return fmt.Errorf("%w: --driver kubernetes needs --context, such as kind-smaran: it changes what runs in the namespace dev there", errUsage)

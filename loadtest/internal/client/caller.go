@@ -40,7 +40,7 @@ func New(cfg Config) (*Caller, error) {
 	}
 	c := &Caller{cfg: cfg, start: make(chan struct{})}
 	var err error
-	if c.edge, err = newEdge(cfg.BaseURLs, id, cfg.Transport, func() { c.happened(tally.Forward) }); err != nil {
+	if c.edge, err = newEdge(cfg, id, func() { c.happened(tally.Forward) }); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -56,6 +56,7 @@ func (c *Caller) Run(ctx context.Context) {
 		return
 	case <-c.start:
 	}
+	defer c.edge.beginCall(ctx)()
 	var why *need
 	for {
 		call, ok := c.place(ctx, why)
@@ -65,6 +66,7 @@ func (c *Caller) Run(ctx context.Context) {
 		call, next, ok := c.talk(ctx, call)
 		c.setCall(nil)
 		if !ok {
+			c.cfg.Recorder.HungUp()
 			c.hangup(ctx, call)
 			return
 		}

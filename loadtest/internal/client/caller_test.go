@@ -52,7 +52,7 @@ func inBubble(t *testing.T, route fakefleet.Route, change func(*client.Config), 
 		fleet := fakefleet.New(3, route)
 		transport := fleet.Transport()
 		phones := &fakefleet.Phones{Fleet: fleet}
-		r := &rig{T: t, fleet: fleet, recorder: tally.NewRecorder(0, time.Hour)}
+		r := &rig{T: t, fleet: fleet, recorder: tally.NewRecorder(0, time.Hour, nil)}
 		cfg := client.Config{
 			Session: id, BaseURLs: []string{fakefleet.URL}, Transport: transport, Phone: phones.Handset(0, 0, r.hears), Recorder: r.recorder,
 			Clock: clockwork.NewRealClock(), Epoch: time.Now(), Random: rand.New(rand.NewPCG(1, 1)), Log: slog.New(slog.DiscardHandler),

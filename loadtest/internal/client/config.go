@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jonboulle/clockwork"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
 	"github.com/smaran-v2/smaran/services/session"
@@ -45,6 +47,7 @@ type Recorder interface {
 	Occurrence(tally.Occurrence)
 	Setup(tally.Setup)
 	Loss(call int, at time.Duration)
+	HungUp()
 	SideError(code string)
 }
 
@@ -74,6 +77,9 @@ type Config struct {
 	Log    *slog.Logger
 	// Timeouts, optional.
 	Timeouts Timeouts
+	// Tracer, optional, makes the call's span and one for each request below it; Propagator, with it, sends them along.
+	Tracer     trace.TracerProvider
+	Propagator propagation.TextMapPropagator
 }
 
 // Timeouts of a caller; zero takes the default.

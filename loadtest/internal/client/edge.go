@@ -10,12 +10,14 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -32,16 +34,40 @@ type edge struct {
 	// forwarded is told of each reply that another pod than the session's owner passed on.
 	forwarded func()
 
+	// tracer is nil where nothing is traced.
+	tracer trace.Tracer
+
 	mu    sync.Mutex
 	token string
+	// call is the caller's span; nil before it places its call, and where nothing is traced.
+	call trace.Span
 }
 
-func newEdge(bases []string, id session.ID, transport http.RoundTripper, forwarded func()) (*edge, error) {
+const tracerName = "github.com/smaran-v2/smaran/loadtest"
+
+// beginCall has all requests from now on be of one trace. The returned function ends its first span.
+func (e *edge) beginCall(ctx context.Context) (end func()) {
+	if e.tracer == nil {
+		return func() {}
+	}
+	_, span := e.tracer.Start(ctx, wire.SpanCall, trace.WithNewRoot(), trace.WithAttributes(session.SpanKey.String(string(e.session))))
+	e.mu.Lock()
+	e.call = span
+	e.mu.Unlock()
+	return func() { span.End() }
+}
+
+func newEdge(cfg Config, id session.ID, forwarded func()) (*edge, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, fmt.Errorf("cookie jar: %w", err)
 	}
-	return &edge{bases: bases, session: id, forwarded: forwarded, http: &http.Client{Transport: transport, Jar: jar}}, nil
+	e := &edge{bases: cfg.BaseURLs, session: id, forwarded: forwarded, http: &http.Client{Transport: cfg.Transport, Jar: jar}}
+	if !telemetry.Off(cfg.Tracer) {
+		e.tracer = cfg.Tracer.Tracer(tracerName)
+		e.http.Transport = telemetry.Transport(cfg.Transport, cfg.Tracer, cfg.Propagator, func(r *http.Request) string { return r.Method })
+	}
+	return e, nil
 }
 
 // base is where the next request goes.
@@ -51,6 +77,12 @@ func (e *edge) base() string {
 
 // do sends one request. The caller closes the reply's body.
 func (e *edge) do(ctx context.Context, method, path, contentType string, body []byte, extra http.Header) (*http.Response, error) {
+	e.mu.Lock()
+	token, call := e.token, e.call
+	e.mu.Unlock()
+	if call != nil {
+		ctx = trace.ContextWithSpan(ctx, call)
+	}
 	r, err := http.NewRequestWithContext(ctx, method, e.base()+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
@@ -64,11 +96,9 @@ func (e *edge) do(ctx context.Context, method, path, contentType string, body []
 	if e.session != "" {
 		session.Set(r.Header, e.session)
 	}
-	e.mu.Lock()
-	if e.token != "" {
-		r.Header.Set(wire.HeaderStateful, e.token)
+	if token != "" {
+		r.Header.Set(wire.HeaderStateful, token)
 	}
-	e.mu.Unlock()
 	res, err := e.http.Do(r)
 	if err != nil {
 		return nil, err

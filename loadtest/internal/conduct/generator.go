@@ -11,6 +11,8 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/jonboulle/clockwork"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/conduct/tunnel"
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
@@ -40,6 +42,10 @@ type Generator struct {
 	// Version of this build.
 	Version string
 	Phones  engine.Switchboard
+	// Live, Tracer and Propagator as engine.Engine has them.
+	Live       tally.Observer
+	Tracer     trace.TracerProvider
+	Propagator propagation.TextMapPropagator
 	// Dial, optional, connects to the coordinator.
 	Dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	Clock clockwork.Clock
@@ -132,6 +138,7 @@ func (g *Generator) perform(ctx context.Context, line *tunnel.Client, offset clo
 	histograms := map[string]tally.Histogram{}
 	e := &engine.Engine{
 		Driver: steered{driver.NewSteering(line.Client, conductorURL), offset, latest.open}, Phones: g.Phones, Dial: g.Dial, Clock: g.Clock, Log: g.Log,
+		Live: g.Live, Tracer: g.Tracer, Propagator: g.Propagator,
 		Progress:   latest.put,
 		Histograms: func(_ engine.Spec, h map[string]tally.Histogram) { histograms = h },
 	}

@@ -48,7 +48,7 @@ func TestEar(t *testing.T) {
 			counts: map[tally.Class]int{tally.GapOver60ms: 1, tally.MediaInterruption: 1},
 		},
 	} {
-		r := tally.NewRecorder(0, 10*time.Second)
+		r := tally.NewRecorder(0, 10*time.Second, nil)
 		e := &ear{epoch: epoch, end: 10 * time.Second, threshold: 200 * ms, recorder: r}
 		for _, g := range c.heard {
 			e.hear(g)

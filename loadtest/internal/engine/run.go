@@ -161,7 +161,7 @@ func (e *Engine) newTransport(calls int) *http.Transport {
 // makeCallers makes a caller for each session, its ear and handset, and one recorder a core.
 func (r *run) makeCallers() error {
 	for range runtime.GOMAXPROCS(0) {
-		r.recorders = append(r.recorders, tally.NewRecorder(r.plan.Load.Warmup, r.end()))
+		r.recorders = append(r.recorders, tally.NewRecorder(r.plan.Load.Warmup, r.end(), r.engine.Live))
 	}
 	for call, id := range r.plan.Sessions {
 		recorder := r.recorders[call%len(r.recorders)]
@@ -172,6 +172,7 @@ func (r *run) makeCallers() error {
 			Call: call, Session: id, Headerless: r.plan.Load.Headerless, BaseURLs: coordinators(r.before), Transport: r.transport,
 			Phone: h, Recorder: recorder, OnMisroute: r.spec.OnMisroute, RedialJitter: r.spec.RedialJitter, Clock: r.engine.Clock, Epoch: r.epoch,
 			Random: rand.New(rand.NewPCG(seed, 0x77616974)), Log: r.engine.Log, // "wait"
+			Tracer: r.engine.Tracer, Propagator: r.engine.Propagator,
 		})
 		if err != nil {
 			return err

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jonboulle/clockwork"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/client"
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
@@ -75,6 +77,11 @@ type Engine struct {
 	Log   *slog.Logger
 	// Histograms, optional, is given a run's histograms in full, by their names in report.v1, which keeps coarser ones.
 	Histograms func(Spec, map[string]tally.Histogram)
+	// Live, optional, is told of what callers see as it comes.
+	Live tally.Observer
+	// Tracer and Propagator, optional, make a trace of each call.
+	Tracer     trace.TracerProvider
+	Propagator propagation.TextMapPropagator
 	// Progress, optional, is told what the run is doing, from a goroutine of the run.
 	Progress func(Progress)
 }

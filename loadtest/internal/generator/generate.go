@@ -13,18 +13,21 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/conduct"
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
+	"github.com/smaran-v2/smaran/loadtest/internal/live"
 	"github.com/smaran-v2/smaran/loadtest/internal/peer"
+	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/version"
 )
 
 // generateCmd is what the Job in a cluster runs: one run, for whoever conducts it.
 type generateCmd struct {
 	MediaAddress netip.Addr    `help:"Address that calls are made from: the pod's own." required:"" placeholder:"IP"`
+	Metrics      string        `help:"Shows Prometheus what callers see, at this address; default: nowhere." placeholder:"ADDR"`
 	Wait         time.Duration `help:"How long to wait for a conductor." default:"2m"`
 }
 
 // Run waits for a conductor on the pod's localhost and makes its run.
-func (c *generateCmd) Run(ctx context.Context, log *slog.Logger) error {
+func (c *generateCmd) Run(ctx context.Context, tele *telemetry.Telemetry, log *slog.Logger) error {
 	conn, err := c.conductor(ctx, log)
 	if err != nil {
 		return err
@@ -35,7 +38,17 @@ func (c *generateCmd) Run(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("make the callers' phones: %w", err)
 	}
 	defer api.Close()
-	g := &conduct.Generator{Version: version.String(), Phones: engine.Pion{API: api}, Clock: clockwork.NewRealClock(), Log: log}
+	g := &conduct.Generator{Version: version.String(), Phones: engine.Pion{API: api}, Clock: clockwork.NewRealClock(), Log: log,
+		Tracer: tele.Tracer, Propagator: tele.Propagator}
+	if c.Metrics != "" {
+		g.Live = live.New(tele.Registry)
+		stop, err := live.Serve(ctx, c.Metrics, tele.Registry, log)
+		if err != nil {
+			_ = conn.Close()
+			return err
+		}
+		defer stop()
+	}
 	return g.Generate(ctx, conn)
 }
 

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
+	"github.com/smaran-v2/smaran/services/telemetry"
 )
 
 // envPrefix begins the variables that set flags, as with loadtest.
@@ -47,5 +49,12 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.BindTo(stdout, (*io.Writer)(nil))
-	return command.Run(slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: c.LogLevel})))
+	tele, err := telemetry.Setup(ctx, telemetry.Options{
+		Service: "loadtest", Level: c.LogLevel.String(), Format: "text", Out: stderr, Environ: os.Environ(),
+	})
+	if err != nil {
+		return err
+	}
+	defer tele.Shutdown(ctx)
+	return command.Run(tele, tele.Log)
 }

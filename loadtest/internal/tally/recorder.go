@@ -13,15 +13,27 @@ import (
 // themselves are kept as well (about 120 bytes a request), because moves and timelines need each one's time.
 type Recorder struct {
 	from, to time.Duration
+	observer Observer
 
 	mu    sync.Mutex
 	all   Records
 	hists map[string]Histogram
 }
 
-// NewRecorder measures what was intended in [from, to), counted from the start of the run.
-func NewRecorder(from, to time.Duration) *Recorder {
-	r := &Recorder{from: from, to: to, hists: map[string]Histogram{}}
+// Observer is told of what is recorded as it comes, the warm-up included. It is quick, and safe for concurrent use.
+type Observer interface {
+	Inference(Inference)
+	Occurrence(Occurrence)
+	// Up and Down tell of a call.
+	Up()
+	Down()
+	// Gap is a call's longest of one slice.
+	Gap(time.Duration)
+}
+
+// NewRecorder measures what was intended in [from, to), counted from the start of the run. The observer may be nil.
+func NewRecorder(from, to time.Duration, observer Observer) *Recorder {
+	r := &Recorder{from: from, to: to, observer: observer, hists: map[string]Histogram{}}
 	r.all.SideErrors = map[string]uint64{}
 	return r
 }
@@ -37,6 +49,9 @@ func (r *Recorder) record(name string, d time.Duration) {
 
 // Inference adds a finished request.
 func (r *Recorder) Inference(i Inference) {
+	if r.observer != nil {
+		r.observer.Inference(i)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all.Inferences = append(r.all.Inferences, i)
@@ -57,6 +72,9 @@ func (r *Recorder) Inference(i Inference) {
 
 // Occurrence adds one thing of a class.
 func (r *Recorder) Occurrence(o Occurrence) {
+	if r.observer != nil {
+		r.observer.Occurrence(o)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all.Occurrences = append(r.all.Occurrences, o)
@@ -64,6 +82,9 @@ func (r *Recorder) Occurrence(o Occurrence) {
 
 // Setup adds a call that was placed. The warm-up's are included: all first calls are placed in it.
 func (r *Recorder) Setup(s Setup) {
+	if r.observer != nil {
+		r.observer.Up()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all.Setups = append(r.all.Setups, s)
@@ -72,13 +93,26 @@ func (r *Recorder) Setup(s Setup) {
 
 // Loss says that a call went down.
 func (r *Recorder) Loss(call int, at time.Duration) {
+	r.down()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all.Losses = append(r.all.Losses, Occurrence{At: at, Call: call})
 }
 
+// HungUp says that a caller ended its call, as callers do at the end of a run: that is no loss.
+func (r *Recorder) HungUp() { r.down() }
+
+func (r *Recorder) down() {
+	if r.observer != nil {
+		r.observer.Down()
+	}
+}
+
 // Gap adds a call's longest gap of one slice.
 func (r *Recorder) Gap(g Gap) {
+	if r.observer != nil {
+		r.observer.Gap(g.Duration)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all.Gaps = append(r.all.Gaps, g)

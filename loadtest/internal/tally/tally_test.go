@@ -102,7 +102,7 @@ func TestHistogramsOfWorkersAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var workers []*tally.Recorder
 		for range 3 {
-			workers = append(workers, tally.NewRecorder(0, time.Hour))
+			workers = append(workers, tally.NewRecorder(0, time.Hour, nil))
 		}
 		values := rapid.SliceOfN(rapid.Int64Range(1, 100_000), 1, 300).Draw(t, "µs")
 		whole := tally.NewHistogram()
@@ -117,14 +117,14 @@ func TestHistogramsOfWorkersAddUp(t *testing.T) {
 }
 
 func TestLatencyCountsFromTheIntendedTime(t *testing.T) {
-	r := tally.NewRecorder(0, time.Hour)
+	r := tally.NewRecorder(0, time.Hour, nil)
 	r.Inference(tally.Inference{Intended: second, Sent: 3 * second, Done: 3*second + 100*millisecond, State: tally.Warm})
 	_, h := tally.Merge([]*tally.Recorder{r})
 	require.InDelta(t, 2100, h["inference_ms"].Proto().GetMax(), 2.1, "the two seconds in which it was not sent are not omitted")
 }
 
 func TestTheWarmupIsLeftOutExceptForSetups(t *testing.T) {
-	r := tally.NewRecorder(2*second, 10*second)
+	r := tally.NewRecorder(2*second, 10*second, nil)
 	r.Inference(tally.Inference{Intended: second, Done: second, State: tally.Warm})
 	r.Inference(tally.Inference{Intended: 10 * second, Done: 10 * second, State: tally.Warm})
 	r.Gap(tally.Gap{At: second, Duration: second})
