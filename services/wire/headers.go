@@ -30,6 +30,11 @@ const (
 // the pods make it, and neither take it from a client nor give it to one.
 const CookiePeer = "jarvis-peer"
 
+// HeaderSessionBucket is on every request with a session that smaran sends to jarvis: the session's bucket (session.ID.Bucket), 0 to 99 in
+// decimal. A mesh can match it where it can't compute a hash, so that a share of the sessions, each with all of its requests, goes to
+// another version. A pod does not look at it, and smaran takes it from no client; who asks jarvis without smaran may send any, or none.
+const HeaderSessionBucket = "X-Session-Bucket"
+
 // Headers of smaran's own API.
 const (
 	// HeaderBackend names a backend for one request, where smaran allows it; in a reply, the one that was used.

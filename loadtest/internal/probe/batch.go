@@ -23,6 +23,8 @@ type Batch struct {
 	Keep []string `json:"keep,omitempty"`
 	// Cookies has each session keep its cookies, as a browser would.
 	Cookies bool `json:"cookies,omitempty"`
+	// Return names a header of the replies whose last value each session sends with its next request, as a client does with a token.
+	Return string `json:"return,omitempty"`
 	// Requests is how many in all; 0 is as many as begin within Lasting.
 	Requests int           `json:"requests,omitempty"`
 	Lasting  time.Duration `json:"lasting,omitempty"`

@@ -27,13 +27,20 @@ const PathBatches = "/batches"
 const headerTime = 5 * time.Second
 
 // Cmd is `loadtest probe`.
-type Cmd struct{}
+type Cmd struct {
+	Forward     string `placeholder:"URL" help:"Be a hop: pass requests on to this URL in place of answering them."`
+	DropSession bool   `help:"With --forward: without the session header, as a service does that forgets it."`
+}
 
 // Run serves until ctx ends, and then ends at once, as a program does that knows nothing of draining.
-func (*Cmd) Run(ctx context.Context, stdout io.Writer) error {
+func (c *Cmd) Run(ctx context.Context, stdout io.Writer) error {
 	pod, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("name this pod: %w", err)
+	}
+	handler, err := c.handler(pod)
+	if err != nil {
+		return err
 	}
 	front, err := new(net.ListenConfig).Listen(ctx, "tcp", ":"+strconv.Itoa(Port))
 	if err != nil {
@@ -46,7 +53,18 @@ func (*Cmd) Run(ctx context.Context, stdout io.Writer) error {
 	if _, err := fmt.Fprintf(stdout, "%s answers on %s and takes batches on %s\n", pod, front.Addr(), control.Addr()); err != nil {
 		return errors.Join(err, front.Close(), control.Close())
 	}
-	return serve(ctx, map[net.Listener]http.Handler{front: Target(pod), control: Control()})
+	return serve(ctx, map[net.Listener]http.Handler{front: handler, control: Control()})
+}
+
+func (c *Cmd) handler(pod string) (http.Handler, error) {
+	switch {
+	case c.Forward != "":
+		return Hop(c.Forward, c.DropSession)
+	case c.DropSession:
+		return nil, fmt.Errorf("%w: --drop-session without --forward", ErrBatch)
+	default:
+		return Target(pod), nil
+	}
 }
 
 // serve ends all servers when ctx or one of them does.

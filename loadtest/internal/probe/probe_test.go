@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -138,6 +139,46 @@ func TestEachSessionKeepsItsOwnCookies(t *testing.T) {
 	answers, err = probe.Run(t.Context(), b)
 	require.NoError(t, err)
 	require.Equal(t, []string{"", "", "", ""}, pods(answers))
+}
+
+func TestEachSessionReturnsWhatItWasGiven(t *testing.T) {
+	const token = "X-Token"
+	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(wire.HeaderPod, r.Header.Get(token))
+		w.Header().Set(token, r.Header.Get(token)+r.Header.Get(session.Header))
+	}))
+	b := probe.Batch{URL: url, Sessions: []string{"a", "b"}, Requests: 6, Return: token}
+	answers, err := probe.Run(t.Context(), b)
+	require.NoError(t, err)
+	require.Equal(t, []string{"", "", "a", "b", "aa", "bb"}, pods(answers))
+	b.Return = ""
+	answers, err = probe.Run(t.Context(), b)
+	require.NoError(t, err)
+	require.Equal(t, []string{"", "", "", "", "", ""}, pods(answers))
+}
+
+func TestAHopForwardsTheSessionOrLosesIt(t *testing.T) {
+	target := serve(t, probe.Target("jarvis-1"))
+	for drops, want := range map[bool]string{false: "2", true: ""} {
+		hop, err := probe.Hop(target, drops)
+		require.NoError(t, err)
+		url := serve(t, hop)
+		answers, err := probe.Run(t.Context(), probe.Batch{URL: url, Sessions: []string{"a"}, Requests: 2, Keep: []string{wire.HeaderTurn}})
+		require.NoError(t, err)
+		require.Equal(t, []string{"jarvis-1", "jarvis-1"}, pods(answers))
+		require.Equal(t, want, answers[1].Header[wire.HeaderTurn], "drops: %t", drops)
+
+		answers, err = probe.Run(t.Context(), probe.Batch{URL: url + wire.PathReady, Requests: 1})
+		require.NoError(t, err)
+		require.True(t, answers[0].OK())
+		require.Empty(t, answers[0].Pod, "its own answer")
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	for _, bad := range []string{"jarvis-service", "https://jarvis-service", "http://", "http://jarvis-service/path"} {
+		_, err := probe.Hop(bad, false)
+		require.ErrorIs(t, err, probe.ErrBatch, bad)
+	}
+	require.ErrorIs(t, (&probe.Cmd{DropSession: true}).Run(t.Context(), io.Discard), probe.ErrBatch)
 }
 
 func pods(answers []probe.Answer) (out []string) {

@@ -32,7 +32,8 @@ func Run(ctx context.Context, b Batch) ([]Answer, error) {
 	workers := max(b.Concurrency, 1)
 	transport := &http.Transport{MaxIdleConnsPerHost: workers, DisableCompression: true}
 	defer transport.CloseIdleConnections()
-	r := &runner{batch: b, transport: transport, begin: time.Now(), jars: map[string]http.CookieJar{}, busy: map[string]bool{}}
+	r := &runner{batch: b, transport: transport, begin: time.Now(), jars: map[string]http.CookieJar{},
+		tokens: map[string]string{}, busy: map[string]bool{}}
 	var all sync.WaitGroup
 	for range workers {
 		all.Go(func() { r.work(ctx) })
@@ -53,6 +54,7 @@ type runner struct {
 	turn    int
 	answers []Answer
 	jars    map[string]http.CookieJar
+	tokens  map[string]string
 	busy    map[string]bool
 }
 
@@ -132,12 +134,16 @@ func (r *runner) get(ctx context.Context, a *Answer, jar http.CookieJar) error {
 		return err
 	}
 	req.Header = r.header(a.Session)
+	if token := r.token(a.Session); token != "" {
+		req.Header.Set(r.batch.Return, token)
+	}
 	res, err := (&http.Client{Transport: r.transport, Jar: jar}).Do(req)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
 	a.Status, a.Pod = res.StatusCode, res.Header.Get(wire.HeaderPod)
+	r.given(a.Session, res.Header)
 	for _, name := range r.batch.Keep {
 		if value := res.Header.Get(name); value != "" {
 			if a.Header == nil {
@@ -152,6 +158,21 @@ func (r *runner) get(ctx context.Context, a *Answer, jar http.CookieJar) error {
 	}
 	_, err = io.Copy(io.Discard, res.Body)
 	return err
+}
+
+// token is what the session was given last, if it is to return anything.
+func (r *runner) token(id string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.tokens[id]
+}
+
+func (r *runner) given(id string, h http.Header) {
+	if value := h.Get(r.batch.Return); r.batch.Return != "" && value != "" {
+		r.mu.Lock()
+		r.tokens[id] = value
+		r.mu.Unlock()
+	}
 }
 
 func (r *runner) header(id string) http.Header {

@@ -65,7 +65,7 @@ func (u *upstreams) client(baseURL string) jarvisv1connect.JarvisServiceClient {
 	if c, ok := u.clients.Get(baseURL); ok {
 		return c
 	}
-	c := jarvisv1connect.NewJarvisServiceClient(&http.Client{Transport: replies.Transport{Next: u.transport}}, baseURL, u.options...)
+	c := jarvisv1connect.NewJarvisServiceClient(&http.Client{Transport: replies.Transport{Next: bucketed{u.transport}}}, baseURL, u.options...)
 	u.clients.Add(baseURL, c)
 	return c
 }
