@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/cost"
 	"github.com/smaran-v2/smaran/loadtest/internal/experiments"
 	"github.com/smaran-v2/smaran/loadtest/internal/predict"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
@@ -22,6 +23,7 @@ type commands struct {
 	Demo    demoCmd         `cmd:"" help:"Run every backend through one short script: a kill and a scale-out."`
 	Predict predict.Cmd     `cmd:"" help:"Say which sessions move between two sets of hosts."`
 	Claims  experiments.Cmd `cmd:"" help:"Put to the test what the scenarios don't."`
+	Cost    cost.Cmd        `cmd:"" help:"Calculate what each backend costs a month, from assumptions that are flags."`
 	Report  report.Cmd      `cmd:"" help:"Show report.json files again, several laid over one another."`
 	Probe   probe.Cmd       `cmd:"" hidden:"" help:"Answer and ask requests in a pod, for the claims that need a cluster."`
 

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/cost"
 	"github.com/smaran-v2/smaran/loadtest/internal/experiments/istio"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
 	"github.com/smaran-v2/smaran/loadtest/internal/runinfo"
@@ -25,12 +26,12 @@ var ErrUnknown = errors.New("experiments: no experiment for that claim")
 
 // Cmd is `loadtest claims`.
 type Cmd struct {
-	Only   []uint32 `placeholder:"N,…" help:"Put only these claims to the test."`
-	Seed   uint64   `default:"1" help:"Makes every draw."`
-	Out    string   `default:"out" type:"path" help:"Folder in which the run's own folder is made."`
-	Width  int      `help:"Columns that the table may take; 0 is the terminal's width."`
-	Prices Prices   `embed:"" prefix:"price-"`
-	Mesh   Mesh     `embed:""`
+	Only   []uint32         `placeholder:"N,…" help:"Put only these claims to the test."`
+	Seed   uint64           `default:"1" help:"Makes every draw."`
+	Out    string           `default:"out" type:"path" help:"Folder in which the run's own folder is made."`
+	Width  int              `help:"Columns that the table may take; 0 is the terminal's width."`
+	Prices cost.Assumptions `embed:"" prefix:"price-"`
+	Mesh   Mesh             `embed:""`
 }
 
 // Run conducts the experiments, prints the claims and writes report.json and report.html.
@@ -105,7 +106,7 @@ func (c *Cmd) args() []string {
 		return append(args, c.Mesh.args()...)
 	}
 	if len(c.Only) == 0 || slices.Contains(c.Only, costClaim) {
-		args = append(args, c.Prices.args()...)
+		args = append(args, c.Prices.Args(pricePrefix)...)
 	}
 	return args
 }

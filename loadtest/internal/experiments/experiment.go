@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/cost"
 	"github.com/smaran-v2/smaran/loadtest/internal/experiments/istio"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
@@ -20,7 +21,7 @@ type Env struct {
 	// Seed makes every draw: the same seed gives the same sessions, addresses and lengths.
 	Seed uint64
 	// Prices are the inputs of claim 21.
-	Prices Prices
+	Prices cost.Assumptions
 	// Scratch is a folder for files that do not outlive an experiment.
 	Scratch string
 	// RedisServer is the path of a redis-server, or empty for REDIS_SERVER_BIN or the one on PATH.

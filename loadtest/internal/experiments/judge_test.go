@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
+	"github.com/smaran-v2/smaran/loadtest/internal/cost"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
 )
 
@@ -39,7 +40,7 @@ func scaled(picks []time.Duration, peaks []float64) (found []scaling) {
 // Each judge is shown what would make it say otherwise.
 func TestJudges(t *testing.T) {
 	const ms = time.Millisecond
-	prices := Prices{Redis: 300, Pods: 12, SidecarCPU: 0.1, SidecarGiB: 0.125, IstiodCPU: 0.5, IstiodGiB: 2, CoreHour: 0.03, GiBHour: 0.004}
+	prices := cost.Assumptions{Redis: 300, Pods: 10, Replicas: 2, Hours: 730, SidecarCPU: 0.1, SidecarGiB: 0.125, IstiodCPU: 0.5, IstiodGiB: 2, CoreHour: 0.03, GiBHour: 0.004}
 	free, dear := prices, prices
 	free.CoreHour, free.GiBHour = 0, 0
 	dear.Pods = 200
