@@ -35,9 +35,6 @@ func TestThereAreExactlyThe39Claims(t *testing.T) {
 		case claims.PlaceMesh:
 			require.True(t, strings.HasPrefix(d.Command(), "bin/loadtest claims --context "), d.Number)
 			require.NotEmpty(t, d.Needs, d.Number)
-		case claims.PlaceCluster:
-			require.Empty(t, d.Command(), d.Number)
-			require.NotEmpty(t, d.Needs, d.Number)
 		default:
 			require.Fail(t, "unknown place", "claim %d: %q", d.Number, d.Place)
 		}
@@ -79,7 +76,7 @@ func TestAnEmptyReportAnswersNothing(t *testing.T) {
 		require.Equal(t, d.Number, c.GetNumber())
 		require.Empty(t, c.GetMeasured(), c.GetNumber())
 		require.False(t, claims.Decided(c), c.GetNumber())
-		if d.Place == claims.PlaceCluster || d.Place == claims.PlaceMesh {
+		if d.Place == claims.PlaceMesh {
 			require.Contains(t, c.GetNote(), d.Command(), c.GetNumber())
 			require.Equal(t, notHere, c.GetVerdict(), c.GetNumber())
 			require.Contains(t, c.GetNote(), d.Needs)

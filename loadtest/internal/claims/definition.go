@@ -21,8 +21,6 @@ const (
 	PlaceExperiment Place = "experiment"
 	// PlaceMesh: `bin/loadtest claims --context` decides, on Kubernetes with Istio; one machine cannot.
 	PlaceMesh Place = "mesh"
-	// PlaceCluster: only Kubernetes with Istio can, and no command here does.
-	PlaceCluster Place = "cluster"
 )
 
 // Definition is one claim.
@@ -98,15 +96,11 @@ type Finding struct {
 
 // NotRun is the finding where a report holds no evidence for the claim.
 func (d Definition) NotRun() Finding {
-	if d.Place == PlaceCluster || d.Place == PlaceMesh {
-		f := Finding{
+	if d.Place == PlaceMesh {
+		return Finding{
 			Verdict: reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE,
-			Note:    "needs " + d.Needs,
+			Note:    "needs " + d.Needs + " (" + d.Command() + ")",
 		}
-		if command := d.Command(); command != "" {
-			f.Note += " (" + command + ")"
-		}
-		return f
 	}
 	return Finding{Verdict: reportv1.Verdict_VERDICT_NOT_RUN, Note: d.Command()}
 }

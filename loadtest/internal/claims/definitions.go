@@ -129,7 +129,7 @@ var definitions = [Count]Definition{
 		Method: "count picks, with a confidence interval",
 	},
 	{
-		Number: 23, Source: "T", Place: PlaceCluster, Needs: needsIstio + ": weighted routes are a VirtualService's",
+		Number: 23, Source: "T", Place: PlaceMesh, Needs: needsIstio + ": weighted routes are a VirtualService's",
 		Text:   "Weights do not keep a client on a version; hashing and weights do not combine",
 		Method: "the same session over both",
 	},
@@ -139,7 +139,7 @@ var definitions = [Count]Definition{
 		Method: "a chain of hops with and without forwarding",
 	},
 	{
-		Number: 25, Source: "T", Place: PlaceCluster, Needs: needsIstio + ": header matches are a VirtualService's",
+		Number: 25, Source: "T", Place: PlaceMesh, Needs: needsIstio + ": header matches are a VirtualService's",
 		Text:   "A dark release works by the header mode=dev",
 		Method: "both kinds of client",
 	},
@@ -194,7 +194,7 @@ var definitions = [Count]Definition{
 		Method: "with and without, calls longer than that",
 	},
 	{
-		Number: 36, Source: "K", Place: PlaceCluster, Needs: needsIstio + ": the metrics are the sidecars'",
+		Number: 36, Source: "K", Place: PlaceMesh, Needs: needsIstio + ": the metrics are the sidecars'",
 		Text:   "A request metric carries the session header as a label",
 		Method: "not in stock Istio; a stickiness ratio from our own metrics instead",
 	},

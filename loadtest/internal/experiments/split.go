@@ -67,7 +67,7 @@ func countFirst(ctx context.Context, env Env, how string, pods, first int, weigh
 }
 
 func judgeSplits(replicas, weights split) claims.Finding {
-	f := claims.Finding{Figures: map[string]float64{}, Note: "weights of endpoints in our mesh; a VirtualService's weights wait for the cluster"}
+	f := claims.Finding{Figures: map[string]float64{}, Note: "weights of endpoints in our mesh; on a cluster, a VirtualService's"}
 	for i, s := range []split{replicas, weights} {
 		if i > 0 {
 			f.Measured += "; "

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/envoyadmin"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/forward"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube/proxies"
@@ -32,6 +33,20 @@ func (n *namespace) dial(ctx context.Context, pod string, port int) (net.Conn, e
 
 // http asks a port of a pod's localhost, once, and decodes the JSON of the answer.
 func (n *namespace) http(ctx context.Context, pod string, port int, method, path string, body []byte, into any) error {
+	return n.request(ctx, pod, port, method, path, body, func(said io.Reader) error { return json.NewDecoder(said).Decode(into) })
+}
+
+// text asks a port of a pod's localhost for a text.
+func (n *namespace) text(ctx context.Context, pod string, port int, path string) (said string, err error) {
+	err = n.request(ctx, pod, port, http.MethodGet, path, nil, func(body io.Reader) error {
+		text, err := io.ReadAll(body)
+		said = string(text)
+		return err
+	})
+	return said, err
+}
+
+func (n *namespace) request(ctx context.Context, pod string, port int, method, path string, body []byte, read func(io.Reader) error) error {
 	transport := &http.Transport{
 		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return n.dial(ctx, pod, port) },
 		DisableKeepAlives: true,
@@ -50,7 +65,7 @@ func (n *namespace) http(ctx context.Context, pod string, port int, method, path
 		said, _ := io.ReadAll(io.LimitReader(res.Body, 512))
 		return fmt.Errorf("%s: %s: %s", path, res.Status, bytes.TrimSpace(said))
 	}
-	return json.NewDecoder(res.Body).Decode(into)
+	return read(res.Body)
 }
 
 // ask has the one probe of a Deployment make requests. It fails with ErrProbe; requests that fail are answers.
@@ -115,6 +130,21 @@ func (n *namespace) known(ctx context.Context, client, service string) ([]string
 		}
 	}
 	return out, nil
+}
+
+// chooses waits until a client's sidecar chooses a Service's pods so.
+func (n *namespace) chooses(ctx context.Context, client, service string, want envoyadmin.Balancing) error {
+	pod, err := n.pod(client)
+	if err != nil {
+		return err
+	}
+	return n.until(ctx, fmt.Sprintf("the sidecar of %s to choose among the pods of %s by %s", client, service, want.Policy),
+		func(ctx context.Context) (bool, error) {
+			p := proxies.New(pod.Name, func(ctx context.Context) (net.Conn, error) { return n.dial(ctx, pod.Name, proxies.AdminPort) })
+			defer p.Close()
+			b, err := p.Balancing(ctx, proxies.Outbound(service, n.name, kube.ServicePort))
+			return b == want, err
+		})
 }
 
 // envoy is Envoy's version in a client's sidecar.

@@ -34,16 +34,25 @@ type experiment struct {
 // all are in the order of their claims.
 func all() []experiment {
 	return []experiment{
+		{12, scaleOut},
 		{15, upgrade},
 		{16, sidecar},
 		{17, withoutHeader},
 		{18, strict},
 		{19, outage},
+		{22, split},
+		{23, canary},
+		{24, chain},
+		{25, dark},
 		{26, tokenNames},
+		{27, uneven},
 		{28, forgery},
 		{30, restart},
+		{31, least},
+		{32, ringed},
 		{34, labels},
 		{35, preStop},
+		{36, metrics},
 	}
 }
 

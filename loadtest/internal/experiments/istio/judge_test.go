@@ -65,12 +65,61 @@ func TestJudges(t *testing.T) {
 		return judgeOutage(s)
 	}
 	lost := losses{asked: 900, failed: 20, sessions: 24, lostState: 24, short: 30, shortCut: 6, long: 12, longCut: 12}
+	scaledAnd := func(change func([]moves)) claims.Finding {
+		found := []moves{
+			{name: "hash by header", with: keeps(60, 60, 29), control: keeps(60, 1, 0)},
+			{name: "stateful by cookie", with: keeps(60, 60, 60), control: keeps(60, 0, 0)},
+		}
+		change(found)
+		return judgeMoved(found, 31)
+	}
+	canaryAnd := func(change func(*canaries)) claims.Finding {
+		c := canaries{
+			hash:    canaried{changed: shared{0, 200}},
+			weights: canaried{changed: shared{130, 200}, second: shared{205, 2000}},
+			bucket:  canaried{changed: shared{0, 1000}, started: shared{96, 1000}},
+			without: shared{0, 200}, with: shared{200, 200},
+		}
+		change(&c)
+		return judgeCanary(c)
+	}
+	darkAnd := func(change func(before, after *released)) claims.Finding {
+		before := released{dev: shared{330, 1000}, other: shared{330, 1000}, none: shared{330, 1000}}
+		after := released{dev: shared{1000, 1000}, other: shared{0, 1000}, none: shared{0, 1000}}
+		change(&before, &after)
+		return judgeDark(before, after)
+	}
+	unevenAnd := func(change func(*unevens)) claims.Finding {
+		u := unevens{
+			stateful: loaded{moved: shared{0, 60}, atNew: shared{0, 60}, peakByMean: 3.4}, ring: loaded{moved: shared{47, 60}, atNew: shared{44, 60}, peakByMean: 1.5},
+			later: loaded{peakByMean: 1.8},
+		}
+		change(&u)
+		return judgeUneven(u)
+	}
+	ringedAnd := func(byDefault, claimed float64) claims.Finding {
+		return judgeRings([]ring{
+			{size: 64, peakByMean: 1.6, asked: 9}, {size: 1024, peakByMean: byDefault, asked: 9}, {size: claimedRing, peakByMean: claimed, asked: 9},
+		})
+	}
+	meteredAnd := func(change func(*metered)) claims.Finding {
+		m := metered{sidecars: exposition{lines: 900, control: 80}, services: exposition{lines: 300, control: 9}, asked: 200}
+		change(&m)
+		return judgeMetrics(m)
+	}
 	for _, c := range []struct {
 		claim uint32
 		name  string
 		found claims.Finding
 		want  reportv1.Verdict
 	}{
+		{12, "more than claimed", scaledAnd(func([]moves) {}), depends},
+		{12, "as claimed", judgeMoved([]moves{{with: keeps(60, 60, 36), control: keeps(60, 0, 0)}}, 24), reproduced},
+		{12, "other than predicted", scaledAnd(func(m []moves) { m[0].with = keeps(60, 60, 30) }), notHere},
+		{12, "a control that keeps them", scaledAnd(func(m []moves) { m[1].control = keeps(60, 60, 60) }), notHere},
+		{12, "a way that strays while nothing changes", scaledAnd(func(m []moves) { m[1].with = keeps(60, 59, 59) }), notHere},
+		{12, "failures", scaledAnd(func(m []moves) { m[1].control.failed = 1 }), notHere},
+
 		{15, "both halves", judgeUpgrade(without, again, alone(speaks(2, 2, false, 4, 4, 4), 0.5), "1"), reproduced},
 		{15, "only under load", judgeUpgrade(without, again, speaks(2, 2, false, 4, 4, 4), "1"), depends},
 		{15, "only one at a time", judgeUpgrade(without, again, alone(speaks(2, 2, false, 5, 5, 5), 0.5), "1"), depends},
@@ -112,10 +161,39 @@ func TestJudges(t *testing.T) {
 		{19, "the dead one's sessions stay dead", stoppedAnd(func(s *stopped) { s.orphaned = 1 }), notHere},
 		{19, "the new pod never comes", stoppedAnd(func(s *stopped) { s.backAsked = 0 }), notHere},
 
+		{22, "both", judgeSplit(splits{replicas: shared{1800, 2000}, control: shared{1000, 2000}, weights: shared{1790, 2000}}), reproduced},
+		{22, "replicas only", judgeSplit(splits{replicas: shared{1800, 2000}, control: shared{1000, 2000}, weights: shared{1000, 2000}}), depends},
+		{22, "weights only", judgeSplit(splits{replicas: shared{1000, 2000}, control: shared{1000, 2000}, weights: shared{1800, 2000}}), depends},
+		{22, "neither", judgeSplit(splits{replicas: shared{1000, 2000}, control: shared{1000, 2000}, weights: shared{1900, 2000}}), notReproduced},
+		{22, "without weights too", judgeSplit(splits{replicas: shared{1800, 2000}, control: shared{1800, 2000}, weights: shared{1800, 2000}}), notHere},
+
+		{23, "as claimed", canaryAnd(func(*canaries) {}), reproduced},
+		{23, "weights keep them", canaryAnd(func(c *canaries) { c.weights.changed.part = 0 }), notReproduced},
+		{23, "the hash loses them too", canaryAnd(func(c *canaries) { c.hash.changed.part = 1 }), notHere},
+		{23, "weights that are not", canaryAnd(func(c *canaries) { c.weights.second.part = 1000 }), notHere},
+		{23, "buckets lose some", canaryAnd(func(c *canaries) { c.bucket.changed.part = 1 }), reproduced},
+
+		{24, "as claimed", judgeChain(labelled{kept: chainSessions}, labelled{}), reproduced},
+		{24, "without the header too", judgeChain(labelled{kept: chainSessions}, labelled{kept: chainSessions}), notReproduced},
+		{24, "not all with it", judgeChain(labelled{kept: chainSessions - 1}, labelled{}), depends},
+		{24, "failures", judgeChain(labelled{kept: chainSessions}, labelled{failed: 1}), notHere},
+
+		{25, "as claimed", darkAnd(func(_, _ *released) {}), reproduced},
+		{25, "others get there", darkAnd(func(_, after *released) { after.none.part = 1 }), depends},
+		{25, "another mode gets there", darkAnd(func(_, after *released) { after.other.part = 1 }), depends},
+		{25, "dev does not always", darkAnd(func(_, after *released) { after.dev.part = 999 }), depends},
+		{25, "neither", darkAnd(func(_, after *released) { after.dev.part, after.none.part = 300, 300 }), notReproduced},
+		{25, "without the route too", darkAnd(func(before, _ *released) { before.dev.part = 1000 }), notHere},
+		{25, "failures", darkAnd(func(_, after *released) { after.failed = 1 }), notHere},
+
 		{26, "named and needed", judgeToken(true, 1, 0.33), reproduced},
 		{26, "named and not needed", judgeToken(true, 1, 1), notReproduced},
 		{26, "named, and something else helps", judgeToken(true, 1, 0.8), depends},
 		{26, "not named", judgeToken(false, 1, 0.33), notReproduced},
+
+		{27, "as claimed", unevenAnd(func(*unevens) {}), reproduced},
+		{27, "even", unevenAnd(func(u *unevens) { u.stateful.peakByMean, u.stateful.atNew.part = 1.5, 44 }), notReproduced},
+		{27, "the ring as well", unevenAnd(func(u *unevens) { u.ring.atNew.part = 0 }), notHere},
 
 		{28, "until sealed", judgeForgery(1, 0.33), reproduced},
 		{28, "refused by the filter", judgeForgery(0.33, 0.33), notReproduced},
@@ -124,6 +202,15 @@ func TestJudges(t *testing.T) {
 		{30, "in place without its memory", judgeRestart(restarted{atPod: 4, lostState: 1}), notReproduced},
 		{30, "as if nothing had been", judgeRestart(restarted{atPod: 4}), reproduced},
 		{30, "an empty pod", judgeRestart(restarted{}), notHere},
+
+		{31, "while they are busy", judgeLeast(fresh{busy: shared{990, 1000}, idle: shared{700, 1000}, turns: shared{700, 1000}}), depends},
+		{31, "always", judgeLeast(fresh{busy: shared{990, 1000}, idle: shared{950, 1000}, turns: shared{700, 1000}}), reproduced},
+		{31, "no more than by turns", judgeLeast(fresh{busy: shared{705, 1000}, idle: shared{700, 1000}, turns: shared{700, 1000}}), notReproduced},
+
+		{32, "mended", ringedAnd(1.2, 1.05), reproduced},
+		{32, "better", ringedAnd(1.3, 1.15), depends},
+		{32, "no better", ringedAnd(1.1, 1.1), notReproduced},
+		{32, "nobody answers", judgeRings([]ring{{size: 1024}, {size: claimedRing}}), notHere},
 
 		{34, "the other label", judgeLabels(labelled{}, labelled{cookies: 10, kept: 10}, labelled{}), notReproduced},
 		{34, "this label", judgeLabels(labelled{cookies: 10, kept: 10}, labelled{cookies: 10, kept: 10}, labelled{}), reproduced},
@@ -140,6 +227,11 @@ func TestJudges(t *testing.T) {
 		{35, "most of what is short", judgePreStop(lost, losses{asked: 900, failed: 1, sessions: 24, lostState: 24, short: 30, long: 12, longCut: 12}), depends},
 		{35, "nothing", judgePreStop(lost, lost), notReproduced},
 		{35, "nothing is lost anyway", judgePreStop(losses{asked: 900}, losses{asked: 900}), notHere},
+
+		{36, "Envoy's own", meteredAnd(func(*metered) {}), notReproduced},
+		{36, "Istio's", meteredAnd(func(m *metered) { m.sidecars.istio = 9 }), notReproduced},
+		{36, "as claimed", meteredAnd(func(m *metered) { m.sidecars.telling = 1 }), reproduced},
+		{36, "no load in them", meteredAnd(func(m *metered) { m.sidecars.control = 0 }), notHere},
 	} {
 		t.Run(fmt.Sprintf("%d %s", c.claim, c.name), func(t *testing.T) {
 			require.Equal(t, c.want, c.found.Verdict, "%s – %s", c.found.Measured, c.found.Note)
@@ -150,6 +242,69 @@ func TestJudges(t *testing.T) {
 			}
 		})
 	}
+}
+
+// keeps is what so many sessions did, of which some were steady, and some of these stayed.
+func keeps(all, steady, stayed int) kept {
+	return kept{steady: shared{steady, all}, scaled: shared{stayed, all}}
+}
+
+func TestCanariedFollowsEachSession(t *testing.T) {
+	versions := map[string]string{"a": firstVersion, "b": firstVersion, "c": secondVersion}
+	said := func(session, pod, state string) probe.Answer {
+		return probe.Answer{Session: session, Pod: pod, Status: http.StatusOK, Header: map[string]string{wire.HeaderCacheState: state}}
+	}
+	c := canariedIn([]probe.Answer{
+		said("stays", "c", "cold"), said("moves", "a", "cold"), said("changes", "a", "cold"), {Session: "stays", Error: "reset"},
+		said("stays", "c", "warm"), said("moves", "b", "cold"), said("changes", "c", "cold"),
+	}, versions)
+	require.Equal(t, canaried{
+		changed: shared{1, 3}, spread: shared{2, 3}, second: shared{3, 6}, started: shared{1, 3}, again: 2, failed: 1,
+	}, c)
+}
+
+func TestLoadedLooksAtTheEnd(t *testing.T) {
+	late := func(session, pod string) probe.Answer {
+		return probe.Answer{Session: session, Pod: pod, Status: http.StatusOK, At: time.Minute}
+	}
+	l := loadedIn([]probe.Answer{
+		answer("stays", "old", ""), answer("moves", "old", ""), answer("ends", "old", ""), {Session: "stays", Status: http.StatusBadGateway},
+		late("stays", "old"), late("moves", "new"), late("begins", "new"), late("begins", "new"),
+	}, time.Minute, []string{"old"}, []string{"old", "new"})
+	require.Equal(t, loaded{moved: shared{1, 3}, atNew: shared{2, 3}, peakByMean: 2 * 2. / 3, failed: 1}, l)
+}
+
+func TestKeptNeedsOnePodThroughout(t *testing.T) {
+	at := func(d time.Duration, session, pod string) probe.Answer {
+		return probe.Answer{Session: session, Pod: pod, Status: http.StatusOK, At: d}
+	}
+	k := keptIn([]probe.Answer{
+		at(0, "stays", "a"), at(0, "moves", "a"), at(0, "strays", "a"), at(0, "gone", "a"),
+		at(1, "stays", "a"), at(1, "moves", "a"), at(1, "strays", "b"), {At: 1, Error: "reset"},
+		at(5, "stays", "b"), // in between, nothing counts
+		at(9, "stays", "a"), at(9, "moves", "b"), at(9, "strays", "a"),
+	}, 2, 8)
+	require.Equal(t, shared{3, 4}, k.steady)
+	require.Equal(t, shared{1, 3}, k.scaled)
+	require.Equal(t, 1, k.failed)
+}
+
+func TestExpositionFindsSessionsAndTheirHeader(t *testing.T) {
+	e := expositionOf(`# HELP x-call-session-id is not a metric
+envoy_cluster_upstream_rq_total{envoy_cluster_name="outbound|80||jarvis-service.dev.svc.cluster.local"} 3
+istio_requests_total{request_headers_x_call_session_id="room-42"} 1
+by_session{id="metered-1"} 2
+by_session{id="metered-10"} 2
+
+`, []string{"metered-1"})
+	require.Equal(t, exposition{lines: 4, telling: 2, istio: 1, control: 1}, e)
+}
+
+func TestSharedHasItsInterval(t *testing.T) {
+	require.Equal(t, "90.0% of 2000 (95%: 88.6% to 91.2%)", shared{1800, 2000}.String())
+	require.True(t, shared{1800, 2000}.may(0.9))
+	require.False(t, shared{1900, 2000}.may(0.9))
+	require.Zero(t, shared{}.share())
 }
 
 func TestDifferenceIsOfRoundsAndAgainstNoise(t *testing.T) {

@@ -21,6 +21,8 @@ import (
 
 const (
 	appLabel = "app"
+	// versionLabel is what the manifests' subsets go by.
+	versionLabel = "version"
 	// deploymentLabel tells the pods of two Deployments of one app from each other.
 	deploymentLabel = "claims/deployment"
 )
@@ -42,6 +44,8 @@ type probes struct {
 	bare bool
 	// account is a ServiceAccount other than the default one.
 	account string
+	// version is the label that subsets go by; empty is none.
+	version string
 	// proxy is Istio's ProxyConfig for the sidecar.
 	proxy map[string]any
 	// preStop is for how many seconds the pods sleep before they hear SIGTERM, and grace how many they have in all; 0 is none, and one.
@@ -55,6 +59,9 @@ func (p probes) object(image string) (*unstructured.Unstructured, error) {
 		app = p.name
 	}
 	labels := map[string]string{appLabel: app, deploymentLabel: p.name, overlay.PartOfLabel: overlay.Project}
+	if p.version != "" {
+		labels[versionLabel] = p.version
+	}
 	annotations := map[string]string{}
 	if p.bare {
 		labels["sidecar.istio.io/inject"] = "false"
@@ -123,6 +130,15 @@ func service(name, app string, labels map[string]string) (*unstructured.Unstruct
 			Ports:    []corev1.ServicePort{{Name: kube.PortName, Port: kube.ServicePort, TargetPort: intstr.FromString(kube.PortName)}},
 		},
 	})
+}
+
+// balanced is a DestinationRule of a Service that says how its pods are chosen, as loadBalancer does.
+func balanced(service string, balancer map[string]any) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule",
+		"metadata": map[string]any{"name": service, "labels": map[string]any{overlay.PartOfLabel: overlay.Project}},
+		"spec":     map[string]any{"host": service, "trafficPolicy": map[string]any{"loadBalancer": balancer}},
+	}}
 }
 
 // plain is an object as the dynamic client takes it; a status is not ours to say.

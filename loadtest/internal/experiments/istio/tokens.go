@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube"
@@ -28,22 +31,35 @@ const (
 	byChance     = 0.60
 )
 
-// fleet is the whole of an overlay in the namespace, with a probe that jarvis-callers lets through.
-func (n *namespace) fleet(ctx context.Context, overlay string) error {
-	objects, err := story(n.Deploy, n.name, overlay, debugAccount)
+// fleet is the whole of an overlay with features in the namespace, with a probe that jarvis-callers lets through.
+func (n *namespace) fleet(ctx context.Context, overlay string, features ...string) error {
+	objects, err := story(n.Deploy, n.name, overlay, append(slices.Clone(features), debugAccount)...)
 	if err != nil {
 		return err
 	}
-	if err := n.apply(ctx, without(objects, debugAccount)...); err != nil {
+	objects = without(objects, debugAccount)
+	if err := n.apply(ctx, objects...); err != nil {
 		return err
 	}
 	if err := n.deploy(ctx, probes{name: inside, account: debugAccount}); err != nil {
 		return err
 	}
-	if err := n.rolledOut(ctx, jarvis, kube.Smaran); err != nil {
+	var names []string
+	pods := 0
+	for _, o := range objects {
+		if o.GetKind() != "Deployment" {
+			continue
+		}
+		names = append(names, o.GetName())
+		if app, _, _ := unstructured.NestedString(o.Object, "spec", "template", "metadata", "labels", appLabel); app == jarvis {
+			replicas, _, _ := unstructured.NestedInt64(o.Object, "spec", "replicas")
+			pods += int(replicas)
+		}
+	}
+	if err := n.rolledOut(ctx, names...); err != nil {
 		return err
 	}
-	return n.knows(ctx, inside, kube.JarvisService, tokenPods)
+	return n.knows(ctx, inside, kube.JarvisService, pods)
 }
 
 // addresses of jarvis' pods, by name.
