@@ -120,6 +120,12 @@ func TestInterval(t *testing.T) {
 	low, high = claims.Interval(0, 0)
 	require.Zero(t, low)
 	require.Equal(t, 1.0, high)
+	for n := range uint64(3000) {
+		low, _ = claims.Interval(0, n)
+		_, high = claims.Interval(n, n)
+		require.GreaterOrEqual(t, low, 0.0, n)
+		require.LessOrEqual(t, high, 1.0, n)
+	}
 }
 
 func claim(t *testing.T, number uint32, results ...*reportv1.Result) *reportv1.Claim {

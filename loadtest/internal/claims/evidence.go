@@ -146,7 +146,7 @@ func Interval(part, of uint64) (low, high float64) {
 	n, p := float64(of), float64(part)/float64(of)
 	middle := (p + z*z/(2*n)) / (1 + z*z/n)
 	half := z * math.Sqrt(p*(1-p)/n+z*z/(4*n*n)) / (1 + z*z/n)
-	return middle - half, middle + half
+	return max(middle-half, 0), min(middle+half, 1) // rounding may lead past the ends
 }
 
 func percent(share float64) string {

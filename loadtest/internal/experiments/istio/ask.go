@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/envoyadmin"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube"
@@ -132,19 +133,19 @@ func (n *namespace) known(ctx context.Context, client, service string) ([]string
 	return out, nil
 }
 
-// chooses waits until a client's sidecar chooses a Service's pods so.
-func (n *namespace) chooses(ctx context.Context, client, service string, want envoyadmin.Balancing) error {
+// chooses waits until a client's sidecar chooses a Service's pods so, and asks it every so often.
+func (n *namespace) chooses(ctx context.Context, every time.Duration, client, service string, want envoyadmin.Balancing) error {
 	pod, err := n.pod(client)
 	if err != nil {
 		return err
 	}
-	return n.until(ctx, fmt.Sprintf("the sidecar of %s to choose among the pods of %s by %s", client, service, want.Policy),
-		func(ctx context.Context) (bool, error) {
-			p := proxies.New(pod.Name, func(ctx context.Context) (net.Conn, error) { return n.dial(ctx, pod.Name, proxies.AdminPort) })
-			defer p.Close()
-			b, err := p.Balancing(ctx, proxies.Outbound(service, n.name, kube.ServicePort))
-			return b == want, err
-		})
+	p := proxies.New(pod.Name, func(ctx context.Context) (net.Conn, error) { return n.dial(ctx, pod.Name, proxies.AdminPort) })
+	defer p.Close()
+	what := fmt.Sprintf("the sidecar of %s to choose among the pods of %s by %s", client, service, want.Policy)
+	return n.untilEvery(ctx, every, what, func(ctx context.Context) (bool, error) {
+		b, err := p.Balancing(ctx, proxies.Outbound(service, n.name, kube.ServicePort))
+		return b == want, err
+	})
 }
 
 // envoy is Envoy's version in a client's sidecar.

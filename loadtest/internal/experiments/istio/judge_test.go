@@ -71,7 +71,7 @@ func TestJudges(t *testing.T) {
 			{name: "stateful by cookie", with: keeps(60, 60, 60), control: keeps(60, 0, 0)},
 		}
 		change(found)
-		return judgeMoved(found, 31)
+		return judgeMoved(found, 31, 0.51)
 	}
 	canaryAnd := func(change func(*canaries)) claims.Finding {
 		c := canaries{
@@ -114,7 +114,8 @@ func TestJudges(t *testing.T) {
 		want  reportv1.Verdict
 	}{
 		{12, "more than claimed", scaledAnd(func([]moves) {}), depends},
-		{12, "as claimed", judgeMoved([]moves{{with: keeps(60, 60, 36), control: keeps(60, 0, 0)}}, 24), reproduced},
+		{12, "as claimed", judgeMoved([]moves{{with: keeps(60, 60, 36), control: keeps(60, 0, 0)}}, 24, 0.41), reproduced},
+		{12, "as claimed by chance", judgeMoved([]moves{{with: keeps(60, 60, 36), control: keeps(60, 0, 0)}}, 24, 0.51), depends},
 		{12, "other than predicted", scaledAnd(func(m []moves) { m[0].with = keeps(60, 60, 30) }), notHere},
 		{12, "a control that keeps them", scaledAnd(func(m []moves) { m[1].control = keeps(60, 60, 60) }), notHere},
 		{12, "a way that strays while nothing changes", scaledAnd(func(m []moves) { m[1].with = keeps(60, 59, 59) }), notHere},

@@ -53,7 +53,7 @@ func least(ctx context.Context, n *namespace) (claims.Finding, error) {
 		if err := n.knows(ctx, inside, services[i], leastOld); err != nil {
 			return claims.Finding{}, err
 		}
-		if err := n.chooses(ctx, inside, services[i], envoyadmin.Balancing{Policy: policy}); err != nil {
+		if err := n.chooses(ctx, pollEvery, inside, services[i], envoyadmin.Balancing{Policy: policy}); err != nil {
 			return claims.Finding{}, err
 		}
 		if err := n.pins(ctx, services[i]); err != nil {

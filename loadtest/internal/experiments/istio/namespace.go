@@ -143,9 +143,14 @@ func (n *namespace) pod(deployment string) (*corev1.Pod, error) {
 
 // until asks again until it is so, for effectTime at most. The last error is told where it never was.
 func (n *namespace) until(ctx context.Context, what string, so func(context.Context) (bool, error)) error {
+	return n.untilEvery(ctx, pollEvery, what, so)
+}
+
+// untilEvery is until where the time that it takes is measured: that is as exact as every.
+func (n *namespace) untilEvery(ctx context.Context, every time.Duration, what string, so func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, effectTime)
 	defer cancel()
-	ticker := time.NewTicker(pollEvery)
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		ok, err := so(ctx)

@@ -18,8 +18,10 @@ const deployFolder = "../../../../deploy"
 
 // Nothing of an experiment may reach, or be heard in, the namespace that others use.
 func TestStoryLeavesHomeAlone(t *testing.T) {
-	for _, overlay := range []string{"istio-hash", "stateful-header", "stateful-cookie"} {
-		objects, err := story(deployFolder, "claim-0-abc", overlay, debugAccount)
+	for _, c := range [][]string{
+		{"istio-hash"}, {"stateful-header"}, {"stateful-cookie"}, {"istio-hash", "versions"}, {"istio-hash", "hop"}, {"istio-hash", "hop-drops-session"},
+	} {
+		objects, err := story(deployFolder, "claim-0-abc", c[0], append(c[1:], debugAccount)...)
 		require.NoError(t, err)
 		require.NotEmpty(t, objects)
 		for _, o := range objects {
@@ -42,7 +44,10 @@ func TestStoryLeavesHomeAlone(t *testing.T) {
 }
 
 func TestFeaturesThatClaimsNeedRender(t *testing.T) {
-	for feature, want := range map[string]string{"h2-upgrade": `"UPGRADE"`, "routing-lenient": `"lenient"`} {
+	for feature, want := range map[string]string{
+		"h2-upgrade": `"UPGRADE"`, "routing-lenient": `"lenient"`, "versions": `"jarvis-v2"`, "canary": `"weight":10`, "canary-sticky": "x-session-bucket",
+		"dark-release": `"exact":"dev"`, "hop": `"http://jarvis-hop"`, "hop-drops-session": "--drop-session",
+	} {
 		plain, err := story(deployFolder, "claim-0-abc", "istio-hash")
 		require.NoError(t, err)
 		with, err := story(deployFolder, "claim-0-abc", "istio-hash", feature)

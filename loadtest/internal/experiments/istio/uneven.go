@@ -69,7 +69,7 @@ func uneven(ctx context.Context, n *namespace) (claims.Finding, error) {
 			return claims.Finding{}, err
 		}
 	}
-	if err := n.chooses(ctx, inside, hashing, envoyadmin.Balancing{Policy: mesh.Ring, RingSize: affinity.DefaultMinRingSize}); err != nil {
+	if err := n.chooses(ctx, pollEvery, inside, hashing, envoyadmin.Balancing{Policy: mesh.Ring, RingSize: affinity.DefaultMinRingSize}); err != nil {
 		return claims.Finding{}, err
 	}
 	if err := n.pins(ctx, stateful); err != nil {
