@@ -49,7 +49,7 @@ e2e-compose: ## build the images, and try every backend end to end with docker c
 	@cd loadtest && E2E=1 go test -count=1 -timeout 40m -v ./e2e/compose
 
 .PHONY: e2e-kind
-e2e-kind: ## build the images, and try every backend end to end in the kind cluster (45 minutes; scripts/kind-up makes it)
+e2e-kind: ## build the images, and try every backend end to end in the kind cluster (1 hour; scripts/kind-up makes it)
 	@VERSION='$(VERSION)' scripts/images
 	@scripts/kind-load
 	@cd loadtest && E2E=1 E2E_CONTEXT="$${E2E_CONTEXT:-kind-$${KIND_CLUSTER:-smaran}}" go test -count=1 -timeout 90m -v ./e2e/kind

@@ -3,8 +3,10 @@ package kind_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/manifests"
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/mesh"
+	"github.com/smaran-v2/smaran/services/session"
 )
 
 // What clients ask, as curl's arguments; {} is the request's number.
@@ -123,6 +126,53 @@ func TestVariantsDoWhatTheySay(t *testing.T) {
 			require.Greater(t, pods(t, noSession), 1)
 		})
 	})
+	seconds := func(t *assertT, arguments string) (n int) { // answers of version 2
+		for _, a := range ask(ctx, t, c, debug, arguments) {
+			require.Equal(t, "200", a.code)
+			if strings.HasPrefix(a.pod, secondVersion) {
+				n++
+			}
+		}
+		return n
+	}
+	t.Run("canary", func(t *testing.T) {
+		apply(t, "canary")
+		eventually(t, func(t *assertT) { // of 20 requests none is at version 2 once in eight times
+			second := seconds(t, sameSession)
+			require.Positive(t, second, "the session does not stay")
+			require.Less(t, second, asked/2)
+		})
+	})
+	t.Run("canary-sticky", func(t *testing.T) {
+		apply(t, "canary-sticky")
+		eventually(t, func(t *assertT) {
+			require.Equal(t, asked, seconds(t, throughSmaran(inTenth(true))))
+			require.Zero(t, seconds(t, throughSmaran(inTenth(false))))
+			require.Zero(t, seconds(t, anySession), "without smaran there is no bucket")
+		})
+	})
+	t.Run("dark-release", func(t *testing.T) {
+		apply(t, "dark-release")
+		eventually(t, func(t *assertT) {
+			require.Equal(t, asked, seconds(t, "-H 'mode: dev' "+anySession))
+			require.Zero(t, seconds(t, "-H 'mode: prod' "+anySession))
+			require.Zero(t, seconds(t, anySession))
+		})
+	})
+	t.Run("chain", func(t *testing.T) {
+		apply(t, "chain")
+		eventually(t, func(t *assertT) {
+			require.Equal(t, 1, pods(t, throughSmaran("e2e")))
+			require.Greater(t, pods(t, throughSmaran("e2e-{}")), 1)
+		})
+	})
+	t.Run("chain-broken", func(t *testing.T) {
+		apply(t, "chain-broken")
+		eventually(t, func(t *assertT) {
+			require.Greater(t, pods(t, throughSmaran("e2e")), 1)
+			holds(t) // the mesh is not what lost it
+		})
+	})
 	// Who is not named is refused by the policy, and by nothing else.
 	t.Run("authorization", func(t *testing.T) {
 		become(t, n, slices.DeleteFunc(slices.Clone(plain), func(o *unstructured.Unstructured) bool { return o.GetKind() == "AuthorizationPolicy" }))
@@ -133,6 +183,22 @@ func TestVariantsDoWhatTheySay(t *testing.T) {
 			require.Equal(t, 1, pods(t, sameSession))
 		})
 	})
+}
+
+// secondVersion begins the names of the second version's pods.
+const secondVersion = "jarvis-v2-"
+
+func throughSmaran(id string) string {
+	return "-H 'x-call-session-id: " + id + "' http://" + kube.Smaran + "/inference"
+}
+
+// inTenth is a session whose bucket is below ten, or is not.
+func inTenth(is bool) string {
+	for i := 0; ; i++ {
+		if id := session.ID(fmt.Sprintf("canary-%d", i)); id.Bucket() < session.Buckets/10 == is {
+			return string(id)
+		}
+	}
 }
 
 // jarvisCluster is what Envoy calls jarvis-service.
