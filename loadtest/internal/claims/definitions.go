@@ -176,7 +176,7 @@ var definitions = [Count]Definition{
 	{
 		Number: 32, Source: "K", Place: PlaceExperiment,
 		Text:   "minimumRingSize 10240 mends uneven load",
-		Method: "peak/mean load at 1024, 10240 and 65536",
+		Method: "peak/mean load at 64, 1024, 10240 and 65536",
 	},
 	{
 		Number: 33, Source: "K", Place: PlaceExperiment,

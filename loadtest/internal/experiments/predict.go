@@ -146,7 +146,7 @@ func ringSizes(ctx context.Context, env Env) (claims.Finding, error) {
 	)
 	r := env.rand(32)
 	var found []ringPeak
-	for _, size := range []uint64{affinity.DefaultMinRingSize, 10_240, 65_536} {
+	for _, size := range []uint64{affinity.DefaultMinRingSize, 10_240, 65_536, 64} {
 		var peaks []float64
 		for range sets {
 			if err := ctx.Err(); err != nil {
