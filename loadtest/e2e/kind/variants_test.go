@@ -55,6 +55,16 @@ func TestVariantsDoWhatTheySay(t *testing.T) {
 		t.Helper()
 		objects, err := manifests.Render(filepath.Join(deploy, "variants", variant))
 		require.NoError(t, err)
+		// What it adds would stay, and serve: an overlay that is applied takes nothing away.
+		t.Cleanup(func() {
+			for _, o := range objects {
+				if !slices.ContainsFunc(plain, func(p *unstructured.Unstructured) bool {
+					return p.GetKind() == o.GetKind() && p.GetName() == o.GetName()
+				}) {
+					require.NoError(t, c.Remove(ctx, o))
+				}
+			}
+		})
 		become(t, n, append(objects, clients(t)...))
 	}
 	// eventually is once Istio has told the sidecars.
