@@ -37,6 +37,16 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
+// showRedis has the series of the backend redis be there from the start, as 0: one that begins at 1 has no rate.
+func (m *Metrics) showRedis() {
+	for _, source := range []string{sourceRedis, sourceCache, sourceStale, sourceFallback} {
+		m.decisions.WithLabelValues(source)
+	}
+	for _, result := range []string{reconciledKept, reconciledMoved} {
+		m.reconcile.WithLabelValues(result)
+	}
+}
+
 func (m *Metrics) tokenRefused(err error)             { m.tokens.WithLabelValues(reason(err)).Inc() }
 func (m *Metrics) decided(source string)              { m.decisions.WithLabelValues(source).Inc() }
 func (m *Metrics) reconciled(result string)           { m.reconcile.WithLabelValues(result).Inc() }

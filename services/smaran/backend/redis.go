@@ -40,6 +40,12 @@ const (
 	sourceFallback = "fallback"
 )
 
+// What came of a session that was placed without Redis.
+const (
+	reconciledKept  = "kept"
+	reconciledMoved = "moved"
+)
+
 // redisLeases asks the register who owns the session, with leases and epochs (package registry).
 //
 // Without Redis it serves the sessions it knows from its cache, for a bounded time, and places the others by rendezvous,
@@ -86,6 +92,7 @@ func newRedis(d Deps) (Backend, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cache of sessions: %w", err)
 	}
+	d.Metrics.showRedis()
 	register := registry.New(d.Redis, d.RedisTTL)
 	b := &redisLeases{
 		pods:     podSource{endpoints: d.Endpoints, build: rendezvous},

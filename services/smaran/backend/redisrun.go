@@ -61,10 +61,10 @@ func (b *redisLeases) reconcile(ctx context.Context, pods *pods) {
 		b.settle(id, known, owner)
 		if owner.Pod == known.owner.Pod {
 			kept++
-			b.metrics.reconciled("kept")
+			b.metrics.reconciled(reconciledKept)
 		} else {
 			moved++
-			b.metrics.reconciled("moved")
+			b.metrics.reconciled(reconciledMoved)
 		}
 	}
 	if kept+moved > 0 {

@@ -139,11 +139,17 @@ func TestTracesReachThePod(t *testing.T) {
 			for _, span := range spans.GetSpans() {
 				require.Equal(t, trace, span.SpanContext.TraceID().String())
 				kinds[span.SpanKind.String()+" "+span.Name] = true
-				if span.SpanKind.String() == "server" {
-					require.Contains(t, span.Attributes, attribute.String("session.id", "s"))
+				switch span.SpanKind.String() {
+				case "server":
+					require.Subset(t, span.Attributes, []attribute.KeyValue{attribute.String("session.id", "s"),
+						wire.AttributeBackend.String(string(name)), wire.AttributePod.String("jarvis-0"), wire.AttributeDegraded.Bool(false)}, "who answered")
+				case "internal":
+					chosen := map[backend.Name]string{backend.AppHash: "jarvis-0", backend.IstioHash: ""}[name] // there the mesh chooses
+					require.Subset(t, span.Attributes, []attribute.KeyValue{wire.AttributeBackend.String(string(name)),
+						wire.AttributePod.String(chosen), wire.AttributeEpoch.Int64(0), wire.AttributeDegraded.Bool(false), wire.AttributeAgain.Bool(false)})
 				}
 			}
-			require.Equal(t, map[string]bool{"server GET /inference": true, "client jarvis.v1.JarvisService/Infer": true}, kinds)
+			require.Equal(t, map[string]bool{"server GET /inference": true, "internal smaran.route": true, "client jarvis.v1.JarvisService/Infer": true}, kinds)
 		})
 	}
 }

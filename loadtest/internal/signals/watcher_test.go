@@ -1,0 +1,228 @@
+package signals_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"github.com/stretchr/testify/require"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/driver"
+	"github.com/smaran-v2/smaran/loadtest/internal/engine"
+	"github.com/smaran-v2/smaran/loadtest/internal/live"
+	"github.com/smaran-v2/smaran/loadtest/internal/peer"
+	"github.com/smaran-v2/smaran/loadtest/internal/signals"
+	"github.com/smaran-v2/smaran/services/telemetry"
+	"github.com/smaran-v2/smaran/services/testreal"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+// programs builds the services and returns bin/fleet of them.
+func programs(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir+string(filepath.Separator), "./cmd/...")
+	build.Dir = root + "services"
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	return filepath.Join(dir, "fleet")
+}
+
+// watcher sees all that fleets and the load test emit: it scrapes them, receives their spans, and has Prometheus scrape them.
+type watcher struct {
+	engine engine.Engine
+	// control is the address of the fleet's control API; nil between fleets.
+	control atomic.Pointer[string]
+	// atUp is told where smaran is once a fleet is up.
+	atUp func(smaran string)
+
+	// prometheus is its "ip:port", empty where there is none.
+	prometheus string
+	queries    []signals.Query
+	answered   map[string]bool
+
+	traces  *traces
+	metrics signals.Seen
+	// texts are what each job showed last.
+	texts map[string]string
+	stop  func()
+}
+
+func watchAll(t *testing.T) *watcher {
+	t.Helper()
+	w := &watcher{answered: map[string]bool{}, metrics: signals.Seen{}, texts: map[string]string{}, traces: receive(t)}
+	w.queries = read(t).Queries()
+	tele, err := telemetry.Setup(t.Context(), telemetry.Options{Service: "loadtest", Level: "error", Format: "text", Out: io.Discard, Environ: w.traces.environ})
+	require.NoError(t, err)
+	metrics := http.NewServeMux()
+	metrics.Handle(wire.PathMetrics, telemetry.Scrape(tele.Registry, tele.Log))
+	shown := httptest.NewServer(metrics)
+	t.Cleanup(shown.Close)
+	targets := httptest.NewServer(http.HandlerFunc(w.targets))
+	t.Cleanup(targets.Close)
+	loadtest := shown.Listener.Addr().String()
+	if _, ok := testreal.Lookup(t, "prometheus"); ok {
+		w.prometheus = testreal.StartPrometheus(t, configuredHere(t, targets.URL, loadtest))
+	}
+	phones, err := peer.NewAPI(peer.APIOptions{Log: slog.New(slog.DiscardHandler), Local: []netip.Addr{netip.MustParseAddr("127.0.0.1")}})
+	require.NoError(t, err)
+	t.Cleanup(phones.Close)
+	w.engine = engine.Engine{Phones: engine.Pion{API: phones}, Clock: clockwork.NewRealClock(), Log: slog.New(slog.DiscardHandler),
+		Live: live.New(tele.Registry), Tracer: tele.Tracer, Propagator: tele.Propagator}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var work sync.WaitGroup
+	repeat := func(every time.Duration, do func(context.Context)) {
+		work.Go(func() {
+			ticker := time.NewTicker(every)
+			defer ticker.Stop()
+			for {
+				do(ctx)
+				select {
+				case <-ticker.C:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+	repeat(300*time.Millisecond, func(ctx context.Context) { w.scrape(ctx, targets.URL, loadtest) })
+	if w.prometheus != "" {
+		repeat(500*time.Millisecond, w.try)
+	}
+	w.stop = sync.OnceFunc(func() {
+		cancel()
+		work.Wait()
+		tele.Shutdown(t.Context())
+	})
+	t.Cleanup(w.stop)
+	return w
+}
+
+// targets passes on what the fleet's control API says, and nothing between fleets.
+func (w *watcher) targets(rw http.ResponseWriter, r *http.Request) {
+	rw.Header().Set("Content-Type", wire.ContentTypeJSON)
+	answer := "[]"
+	if control := w.control.Load(); control != nil {
+		if text, err := get(r.Context(), "http://"+*control+"/targets"); err == nil {
+			answer = text
+		}
+	}
+	_, _ = io.WriteString(rw, answer)
+}
+
+// scrape asks everything once. What does not answer is gone, or will answer next time.
+func (w *watcher) scrape(ctx context.Context, targets, loadtest string) {
+	var list []struct {
+		Targets []string
+		Labels  map[string]string
+	}
+	text, err := get(ctx, targets)
+	if err != nil || json.Unmarshal([]byte(text), &list) != nil {
+		return
+	}
+	one := func(job, address string) {
+		text, err := get(ctx, "http://"+address+wire.PathMetrics)
+		if err == nil && w.metrics.Scraped(job, strings.NewReader(text)) == nil {
+			w.texts[job] = text
+		}
+	}
+	one("loadtest", loadtest)
+	for _, to := range list {
+		if job := to.Labels["job"]; job != envoyJob {
+			one(job, to.Targets[0])
+		}
+	}
+}
+
+// envoyJob are targets whose metrics are not ours.
+const envoyJob = "envoy"
+
+// patience bounds one answer of what may be frozen.
+const patience = 2 * time.Second
+
+func get(ctx context.Context, url string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s: %s", url, res.Status)
+	}
+	text, err := io.ReadAll(res.Body)
+	return string(text), err
+}
+
+// hasNumber is whether Prometheus answered a query with a series that has a number.
+func hasNumber(answer string) bool {
+	var parsed struct {
+		Data struct {
+			Result []struct{ Value [2]any }
+		}
+	}
+	if json.Unmarshal([]byte(answer), &parsed) != nil {
+		return false
+	}
+	for _, series := range parsed.Data.Result {
+		if series.Value[1] != "NaN" {
+			return true
+		}
+	}
+	return false
+}
+
+// staged tells the watcher of fleets that come and go.
+type staged struct {
+	driver.Driver
+	watcher *watcher
+}
+
+func (s staged) Up(ctx context.Context, spec driver.Spec) (driver.Fleet, error) {
+	fleet, err := s.Driver.Up(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	status, err := fleet.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range status.GetProcesses() {
+		if p.GetName() == wire.FleetProcess {
+			address := p.GetAddress()
+			s.watcher.control.Store(&address)
+		}
+	}
+	go s.watcher.atUp(status.GetSmaranUrl())
+	return leaving{fleet, s.watcher}, nil
+}
+
+// leaving is a fleet that the watcher looks away from before it goes down: what goes down then is no alert.
+type leaving struct {
+	driver.Fleet
+	watcher *watcher
+}
+
+func (l leaving) Down(ctx context.Context) error {
+	l.watcher.control.Store(nil)
+	return l.Fleet.Down(ctx)
+}
