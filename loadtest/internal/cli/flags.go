@@ -51,6 +51,7 @@ type loadFlags struct {
 	Fleet     string        `help:"Local: the fleet program; default: beside this one." placeholder:"PATH" group:"local"`
 	Mesh      string        `help:"Local: data plane, our own (go, the default) or a real Envoy (envoy)." enum:"go,envoy," default:"" placeholder:"NAME" group:"local"`
 	Redis     string        `help:"Local: a redis-server (real), one in the fleet (embedded), or the first that is there (auto, the default)." enum:"auto,real,embedded," default:"" placeholder:"NAME" group:"local"`
+	Control   string        `help:"Local: where the fleets' control API listens, for bin/fleet ps and for Prometheus, which looks at 127.0.0.1:7070; default: a free port." placeholder:"ADDR" group:"local"`
 	SecondWay time.Duration `help:"Local: run a second smaran with a mesh of its own, which learn of the endpoints so much later; each caller's requests go by both in turn." default:"0s" group:"local"`
 
 	ComposeFile string `help:"Compose: the file; default: docker-compose.yaml here or in a folder above." placeholder:"PATH" group:"compose"`
@@ -103,7 +104,7 @@ func (f *loadFlags) checkDriver() error {
 		return fmt.Errorf("%w: --grace %v: want %v or less with --driver %s, whose manifests leave no more", errUsage, f.Grace, maxGrace, f.Driver)
 	}
 	for _, flag := range []struct{ name, value, driver string }{
-		{"--fleet", f.Fleet, localDriver}, {"--mesh", f.Mesh, localDriver}, {"--redis", f.Redis, localDriver},
+		{"--fleet", f.Fleet, localDriver}, {"--control", f.Control, localDriver}, {"--mesh", f.Mesh, localDriver}, {"--redis", f.Redis, localDriver},
 		{"--compose-file", f.ComposeFile, composeDriver}, {"--project", f.Project, composeDriver},
 		{"--context", f.Context, kubernetesDriver}, {"--deploy", f.Deploy, kubernetesDriver}, {"--image", f.Image, kubernetesDriver},
 	} {
@@ -146,7 +147,7 @@ func (f *loadFlags) driver(a *app) (driver.Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &driver.Local{Program: program, Dir: filepath.Join(f.Out, "fleet")}, nil
+	return &driver.Local{Program: program, Dir: filepath.Join(f.Out, "fleet"), Control: f.Control}, nil
 }
 
 // hashPolicies are what a backend may be followed by, after a colon.

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,9 @@ type Local struct {
 	Program string
 	// Dir is where fleets keep what they need while they run.
 	Dir string
-	Log *slog.Logger
+	// Control is where a fleet's control API listens, "ip:port", for whoever else wants to find it; empty is a free port.
+	Control string
+	Log     *slog.Logger
 }
 
 // Name is "local".
@@ -57,7 +60,7 @@ func (l *Local) args(s Spec) []string {
 	backend, policy := SplitBackend(s.Backend)
 	args := []string{
 		"up", "--json", "--pods", strconv.Itoa(s.Pods), "--backend", backend, "--seed", strconv.FormatUint(s.Seed, 10),
-		"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--dir", l.Dir, "--log-level", "warn",
+		"--listen", "127.0.0.1:0", "--control", cmp.Or(l.Control, "127.0.0.1:0"), "--dir", l.Dir, "--log-level", "warn",
 		"--grace", s.DrainTime().String(),
 	}
 	for flag, value := range map[string]string{"--policy": policy, "--mesh": s.Mesh, "--redis": s.Redis} {

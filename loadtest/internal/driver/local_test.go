@@ -184,8 +184,18 @@ func TestTheSpecBecomesTheCommandLine(t *testing.T) {
 	}
 }
 
-// commandLine is what the fleet was started with, as a JSON list: its program is a script that writes that down.
+func TestAFleetsControlIsWhereOthersLookForIt(t *testing.T) {
+	require.Contains(t, startedAs(t, driver.Local{Control: "127.0.0.1:7070"}, driver.Spec{}), `"--control","127.0.0.1:7070"`)
+}
+
+// commandLine is startedAs of a driver without options.
 func commandLine(t *testing.T, s driver.Spec) string {
+	t.Helper()
+	return startedAs(t, driver.Local{}, s)
+}
+
+// startedAs is what the fleet was started with, as a JSON list: its program is a script that writes that down.
+func startedAs(t *testing.T, l driver.Local, s driver.Spec) string {
 	t.Helper()
 	kept := filepath.Join(t.TempDir(), "args")
 	script := filepath.Join(t.TempDir(), "fleet")
@@ -193,7 +203,8 @@ func commandLine(t *testing.T, s driver.Spec) string {
 { printf '['; for a in "$@"; do printf '%s"%s"' "$sep" "$a"; sep=,; done; printf ']'; } > `+kept+`
 exit 1
 `), 0o755))
-	_, err := (&driver.Local{Program: script, Dir: "out/fleet"}).Up(t.Context(), s)
+	l.Program, l.Dir = script, "out/fleet"
+	_, err := l.Up(t.Context(), s)
 	require.ErrorIs(t, err, driver.ErrStart)
 	raw, err := os.ReadFile(kept)
 	require.NoError(t, err)
