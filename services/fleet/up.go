@@ -16,6 +16,8 @@ import (
 
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
 	"github.com/smaran-v2/smaran/services/lifeline"
+	"github.com/smaran-v2/smaran/services/telemetry"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // controlGrace is how long the last answers of the control API may take to be sent.
@@ -42,9 +44,9 @@ func (c *upCmd) Run(ctx context.Context, s *invocation) (err error) {
 	if err != nil {
 		return fmt.Errorf("where this program is: %w", err)
 	}
-	log, err := logger(s.stderr, c.LogLevel)
+	log, err := telemetry.Logger(telemetry.Options{Service: wire.FleetProcess, Level: c.LogLevel, Format: "text", Out: s.stderr})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	listener, err := httpserver.Listen(ctx, c.Control)
 	if err != nil {
@@ -107,12 +109,4 @@ func (c *upCmd) announce(w io.Writer, f *Fleet) error {
 		return writeJSON(w, f.Status())
 	}
 	return banner(w, f.Status())
-}
-
-func logger(w io.Writer, level string) (*slog.Logger, error) {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
-	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l})), nil
 }

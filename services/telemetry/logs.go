@@ -10,7 +10,8 @@ import (
 	"github.com/smaran-v2/smaran/services/session"
 )
 
-func logger(o Options) (*slog.Logger, error) {
+// Logger is the log alone, for a program that emits nothing else. It fails with ErrOptions.
+func Logger(o Options) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.Level)); err != nil {
 		return nil, fmt.Errorf("%w: log level %q: expected debug, info, warn or error", ErrOptions, o.Level)

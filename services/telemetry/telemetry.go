@@ -46,7 +46,7 @@ var ErrOptions = errors.New("invalid telemetry option")
 // Setup prepares all of it. An exporter that OTEL_* asks for but that can't be built is an error; one whose collector can't be
 // reached is not.
 func Setup(ctx context.Context, o Options) (*Telemetry, error) {
-	log, err := logger(o)
+	log, err := Logger(o)
 	if err != nil {
 		return nil, err
 	}
