@@ -70,6 +70,9 @@ const (
 	longestRamp = 10 * time.Second
 )
 
+// maxRate bounds the requests a second of one caller.
+const maxRate = 1000
+
 // New plans a load. It fails with ErrLoad.
 //
 // Each caller's requests are one period (Calls/Rate) apart, starting at a random phase, and each is moved by up to a
@@ -81,6 +84,8 @@ func New(l Load) (Plan, error) {
 		return Plan{}, fmt.Errorf("%w: %d calls, want at least 1", ErrLoad, l.Calls)
 	case !(l.Rate > 0):
 		return Plan{}, fmt.Errorf("%w: a rate of %v requests a second, want more than 0", ErrLoad, l.Rate)
+	case l.Rate > maxRate*float64(l.Calls):
+		return Plan{}, fmt.Errorf("%w: a rate of %v requests a second over %d calls, want %d a call at most: place more calls", ErrLoad, l.Rate, l.Calls, maxRate)
 	case l.CallRate < 0:
 		return Plan{}, fmt.Errorf("%w: a call rate of %v a second, want 0 or more", ErrLoad, l.CallRate)
 	case l.Warmup < 0 || l.Duration <= 0:
@@ -135,7 +140,7 @@ func (p *Plan) every(random *rand.Rand, call int, kind Kind, from, until, period
 
 // period is the time between two requests of one caller.
 func (l Load) period() time.Duration {
-	return max(time.Duration(float64(l.Calls)/l.Rate*float64(time.Second)), time.Millisecond)
+	return time.Duration(float64(l.Calls) / l.Rate * float64(time.Second))
 }
 
 // spacing is the time between two calls being placed.

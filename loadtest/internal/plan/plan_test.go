@@ -112,11 +112,12 @@ func TestCallMinutesCountFromTheEndOfTheWarmup(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	for name, spoil := range map[string]func(*plan.Load){
-		"no calls":         func(l *plan.Load) { l.Calls = 0 },
-		"no rate":          func(l *plan.Load) { l.Rate = 0 },
-		"negative ramp":    func(l *plan.Load) { l.CallRate = -1 },
-		"negative warm-up": func(l *plan.Load) { l.Warmup = -1 },
-		"no duration":      func(l *plan.Load) { l.Duration = 0 },
+		"no calls":                   func(l *plan.Load) { l.Calls = 0 },
+		"no rate":                    func(l *plan.Load) { l.Rate = 0 },
+		"negative ramp":              func(l *plan.Load) { l.CallRate = -1 },
+		"negative warm-up":           func(l *plan.Load) { l.Warmup = -1 },
+		"no duration":                func(l *plan.Load) { l.Duration = 0 },
+		"more than a caller can ask": func(l *plan.Load) { l.Rate = 1000*float64(l.Calls) + 1 },
 	} {
 		l := load()
 		spoil(&l)
