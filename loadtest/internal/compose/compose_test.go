@@ -197,6 +197,32 @@ func TestAProjectThatRunsIsLeftAlone(t *testing.T) {
 	require.Empty(t, w.calls("compose down"), "it is somebody's")
 }
 
+// What observes stands from one fleet to the next, with the network it needs and on ports of its own.
+func TestWhatObservesIsNoFleet(t *testing.T) {
+	w := newWorld(t)
+	port, held := holdPort(t)
+	t.Cleanup(func() { _ = held.Close() })
+	w.put(configFile, strings.Replace(w.read(configFile), `"services":{`, `"networks":{"pods":{"ipam":{"config":[{"subnet":"10.9.8.0/24"}]}}},
+		"services":{"prometheus":{"profiles":["observability"],"ports":[{"host_ip":"127.0.0.1","target":9090,"published":"`+
+		port+`","protocol":"tcp"}]},`, 1))
+	w.put(alienFile, "container smaran-prometheus-1 prometheus\n")
+	w.put(networksFile, `[{"Labels":{"com.docker.compose.project":"smaran"},"IPAM":{"Config":[{"Subnet":"10.9.8.0/24"}]}}]`)
+	f, err := w.driver().Up(t.Context(), spec)
+	require.NoError(t, err)
+	require.NoError(t, f.Down(t.Context()))
+	require.Empty(t, w.calls("compose down"))
+	for _, c := range append(w.calls("compose stop"), w.calls("compose rm")...) {
+		require.Contains(t, c, "smaran")
+		require.NotContains(t, c, "prometheus")
+	}
+	require.Empty(t, w.containers())
+
+	w.put(alienFile, "container smaran-prometheus-1 prometheus\ncontainer smaran-envoy-1 envoy\n")
+	_, err = w.driver().Up(t.Context(), spec)
+	require.ErrorIs(t, err, compose.ErrRunning, "a fleet beside it is one")
+	require.ErrorContains(t, err, "1 containers")
+}
+
 func TestWhatIsMissingIsSaid(t *testing.T) {
 	none := compose.New(compose.Options{Docker: filepath.Join(t.TempDir(), "docker"), Clock: clockwork.NewRealClock()})
 	_, err := none.Up(t.Context(), spec)

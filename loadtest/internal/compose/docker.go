@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,9 @@ type docker struct {
 	project string
 	// environ is that of the commands, the file's variables included.
 	environ []string
-	log     *slog.Logger
+	// services are the fleet's, observers those that watch it: they stand from one fleet to the next, and are not the driver's to end.
+	services, observers []string
+	log                 *slog.Logger
 }
 
 // check says why docker, compose or the engine can't be used. It fails with ErrNoDocker.
@@ -104,22 +107,29 @@ const (
 	serviceLabel = "com.docker.compose.service"
 )
 
-// left lists what there is of the project: containers, networks and volumes, whatever made them.
-func (d *docker) left(ctx context.Context) ([]string, error) {
+// left lists what there is of the project: containers, networks and volumes, whatever made them. Those that observe are not in it, and
+// neither is the network that they hold; watched says whether there are any.
+func (d *docker) left(ctx context.Context) (left []string, watched bool, err error) {
 	filter := "label=" + projectLabel + "=" + d.project
-	var out []string
 	for _, list := range [][]string{
-		{"ps", "--all", "--format", "container {{.Names}}", "--filter", filter},
+		{"ps", "--all", "--format", `container {{.Names}} {{.Label "` + serviceLabel + `"}}`, "--filter", filter},
 		{"network", "ls", "--format", "network {{.Name}}", "--filter", filter},
 		{"volume", "ls", "--format", "volume {{.Name}}", "--filter", filter},
 	} {
 		raw, err := d.run(ctx, list...)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for line := range strings.Lines(string(raw)) {
-			out = append(out, strings.TrimSpace(line))
+			words := append(strings.Fields(line), "", "", "")
+			switch {
+			case slices.Contains(d.observers, words[2]):
+				watched = true
+			case words[0] == "network" && watched:
+			default:
+				left = append(left, words[0]+" "+words[1])
+			}
 		}
 	}
-	return out, nil
+	return left, watched, nil
 }

@@ -103,7 +103,7 @@ func (d *Driver) prepare(ctx context.Context, s driver.Spec) (*docker, *layout, 
 
 // vacant fails with ErrRunning where there is anything of the project.
 func (d *docker) vacant(ctx context.Context) error {
-	left, err := d.left(ctx)
+	left, _, err := d.left(ctx)
 	if err != nil {
 		return err
 	}

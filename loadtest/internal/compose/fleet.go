@@ -127,8 +127,11 @@ func (f *fleet) Down(ctx context.Context) error {
 // may appear after a first try.
 func (d *docker) takeDown(ctx context.Context, clock clockwork.Clock) error {
 	for {
-		_, err := d.compose(ctx, "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", teardown)
-		left, lookErr := d.left(ctx)
+		_, watched, err := d.left(ctx)
+		if err == nil {
+			err = d.endAll(ctx, watched)
+		}
+		left, _, lookErr := d.left(ctx)
 		if err = errors.Join(err, lookErr); err == nil && len(left) == 0 {
 			return nil
 		}
@@ -140,4 +143,18 @@ func (d *docker) takeDown(ctx context.Context, clock clockwork.Clock) error {
 			return errors.Join(fmt.Errorf("left of project %s: %s; try: %s", d.project, strings.Join(left, ", "), d.downHint()), err)
 		}
 	}
+}
+
+// endAll ends the project; where it is watched, the fleet alone.
+func (d *docker) endAll(ctx context.Context, watched bool) error {
+	if !watched {
+		_, err := d.compose(ctx, "--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", teardown)
+		return err
+	}
+	_, err := d.compose(ctx, append([]string{"--profile", "*", "stop", "--timeout", teardown}, d.services...)...)
+	if err != nil {
+		return err
+	}
+	_, err = d.compose(ctx, append([]string{"--profile", "*", "rm", "--force", "--stop", "--volumes"}, d.services...)...)
+	return err
 }

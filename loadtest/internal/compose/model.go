@@ -103,6 +103,19 @@ func (d *docker) load(ctx context.Context) (*file, error) {
 	return f, nil
 }
 
+// split tells the services that make up fleets from those that observe them: what has a profile and is no pod.
+func (f *file) split() (fleet, observers []string) {
+	for name, s := range f.Services {
+		if len(s.Profiles) > 0 && !strings.HasPrefix(name, podPrefix) {
+			observers = append(observers, name)
+		} else {
+			fleet = append(fleet, name)
+		}
+	}
+	slices.Sort(fleet)
+	return fleet, observers
+}
+
 // layout fails with ErrFile where something that the driver needs is missing.
 func (f *file) layout() (*layout, error) {
 	l := &layout{image: f.Services[smaranService].Image}

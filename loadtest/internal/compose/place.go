@@ -34,6 +34,7 @@ func (d *docker) place(ctx context.Context, s driver.Spec) (*file, error) {
 		}
 		if at == (spot{}) {
 			from = f.usual()
+			d.services, d.observers = f.split()
 			if err := d.vacant(ctx); err != nil {
 				return nil, err
 			}
@@ -53,8 +54,8 @@ func (d *docker) place(ctx context.Context, s driver.Spec) (*file, error) {
 // elsewhere is where to look next if something that the file wants is taken, with what that is.
 func (d *docker) elsewhere(ctx context.Context, f *file, at spot) (next spot, taken []string, err error) {
 	next = at
-	for name, s := range f.Services {
-		for _, p := range s.Ports {
+	for _, name := range d.services {
+		for _, p := range f.Services[name].Ports {
 			if err := p.free(ctx); err == nil {
 				continue
 			}
@@ -101,7 +102,7 @@ func (p port) free(ctx context.Context) error {
 	return l.Close()
 }
 
-// subnets are those of the engine's networks.
+// subnets are those of the engine's networks, the project's own left out.
 func (d *docker) subnets(ctx context.Context) ([]netip.Prefix, error) {
 	ids, err := d.run(ctx, "network", "ls", "--quiet")
 	if err != nil {
@@ -116,13 +117,17 @@ func (d *docker) subnets(ctx context.Context) ([]netip.Prefix, error) {
 		return nil, err
 	}
 	var networks []struct {
-		IPAM struct{ Config []struct{ Subnet string } }
+		Labels map[string]string
+		IPAM   struct{ Config []struct{ Subnet string } }
 	}
 	if err := json.Unmarshal(raw, &networks); err != nil {
 		return nil, fmt.Errorf("%w: docker network inspect: %w", ErrCommand, err)
 	}
 	var out []netip.Prefix
 	for _, n := range networks {
+		if n.Labels[projectLabel] == d.project {
+			continue // it is there only where somebody observes
+		}
 		for _, c := range n.IPAM.Config {
 			if p, err := netip.ParsePrefix(c.Subnet); err == nil {
 				out = append(out, p)
