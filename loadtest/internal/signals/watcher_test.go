@@ -25,6 +25,7 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/live"
 	"github.com/smaran-v2/smaran/loadtest/internal/peer"
 	"github.com/smaran-v2/smaran/loadtest/internal/signals"
+	"github.com/smaran-v2/smaran/loadtest/internal/signals/notes"
 	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/testreal"
 	"github.com/smaran-v2/smaran/services/wire"
@@ -49,10 +50,8 @@ type watcher struct {
 	// atUp is told where smaran is once a fleet is up.
 	atUp func(smaran string)
 
-	// prometheus is its "ip:port", empty where there is none.
-	prometheus string
-	queries    []signals.Query
-	answered   map[string]bool
+	// notes are of what Prometheus answered; nil where there is none.
+	notes *notes.Notes
 
 	traces  *traces
 	metrics signals.Seen
@@ -63,8 +62,7 @@ type watcher struct {
 
 func watchAll(t *testing.T) *watcher {
 	t.Helper()
-	w := &watcher{answered: map[string]bool{}, metrics: signals.Seen{}, texts: map[string]string{}, traces: receive(t)}
-	w.queries = read(t).Queries()
+	w := &watcher{metrics: signals.Seen{}, texts: map[string]string{}, traces: receive(t)}
 	tele, err := telemetry.Setup(t.Context(), telemetry.Options{Service: "loadtest", Level: "error", Format: "text", Out: io.Discard, Environ: w.traces.environ})
 	require.NoError(t, err)
 	metrics := http.NewServeMux()
@@ -75,7 +73,9 @@ func watchAll(t *testing.T) *watcher {
 	t.Cleanup(targets.Close)
 	loadtest := shown.Listener.Addr().String()
 	if _, ok := testreal.Lookup(t, "prometheus"); ok {
-		w.prometheus = testreal.StartPrometheus(t, configuredHere(t, targets.URL, loadtest))
+		address := "http://" + testreal.StartPrometheus(t, configuredHere(t, targets.URL, loadtest))
+		w.notes, err = notes.New(read(t), http.DefaultClient, address, clockwork.NewRealClock())
+		require.NoError(t, err)
 	}
 	phones, err := peer.NewAPI(peer.APIOptions{Log: slog.New(slog.DiscardHandler), Local: []netip.Addr{netip.MustParseAddr("127.0.0.1")}})
 	require.NoError(t, err)
@@ -100,8 +100,8 @@ func watchAll(t *testing.T) *watcher {
 		})
 	}
 	repeat(300*time.Millisecond, func(ctx context.Context) { w.scrape(ctx, targets.URL, loadtest) })
-	if w.prometheus != "" {
-		repeat(500*time.Millisecond, w.try)
+	if w.notes != nil { // a round that fails is made up for by the next
+		repeat(500*time.Millisecond, func(ctx context.Context) { _ = w.notes.Round(ctx) })
 	}
 	w.stop = sync.OnceFunc(func() {
 		cancel()
@@ -171,24 +171,6 @@ func get(ctx context.Context, url string) (string, error) {
 	}
 	text, err := io.ReadAll(res.Body)
 	return string(text), err
-}
-
-// hasNumber is whether Prometheus answered a query with a series that has a number.
-func hasNumber(answer string) bool {
-	var parsed struct {
-		Data struct {
-			Result []struct{ Value [2]any }
-		}
-	}
-	if json.Unmarshal([]byte(answer), &parsed) != nil {
-		return false
-	}
-	for _, series := range parsed.Data.Result {
-		if series.Value[1] != "NaN" {
-			return true
-		}
-	}
-	return false
 }
 
 // staged tells the watcher of fleets that come and go.
