@@ -8,8 +8,8 @@ import (
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
-// pathTargets is where Prometheus finds what there is to scrape (http_sd_configs): every process that runs, a frozen one included, as that
-// is worth an alert.
+// pathTargets is where Prometheus finds what there is to scrape (http_sd_configs): smaran and the mesh, also while they are down, and every
+// pod that is not, a frozen one included: what does not answer is worth an alert. A dead pod may be one that was scaled away.
 const pathTargets = "/targets"
 
 // scrapeTarget is a group of targets as Prometheus reads it.
@@ -28,7 +28,7 @@ const (
 func targets(s *fleetv1.StatusResponse) []scrapeTarget {
 	out := []scrapeTarget{}
 	for _, p := range s.GetProcesses() {
-		if !p.GetRunning() || p.GetAdmin() == "" {
+		if p.GetAdmin() == "" {
 			continue
 		}
 		labels := map[string]string{"job": smaranName, "pod": p.GetName()}

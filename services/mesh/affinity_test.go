@@ -95,6 +95,17 @@ func TestPicksFollowTheAlgorithmsAcrossAChange(t *testing.T) {
 	}
 }
 
+func TestPicksOfPodsThatLeftAreShownNoMore(t *testing.T) {
+	list := pods(t, 4)
+	f := newFile(t, list...)
+	s := serve(t, options(t, f, mesh.RoundRobin))
+	names(t, client(t, false), s.url, 8, noSession)
+	require.EqualValues(t, 8, s.counter(t, "mesh_picks_total"))
+	f.set(t, list[:1]...)
+	s.reloaded(t, 2)
+	require.EqualValues(t, 2, s.counter(t, "mesh_picks_total"), "that of the one that stays")
+}
+
 func TestAllValuesOfTheHeaderCount(t *testing.T) {
 	s := serve(t, options(t, newFile(t, pods(t, 5)...), mesh.Ring))
 	c := client(t, false)

@@ -147,7 +147,8 @@ func (m *Mesh) load(set endpoints.Set) error {
 		m.metrics.reloads.WithLabelValues("refused").Inc()
 		return err
 	}
-	m.current.Store(next)
+	previous := m.current.Swap(next)
+	m.metrics.left(m.options.Policy, previous, next)
 	for address, p := range m.pods {
 		if pods[address] != p {
 			p.Retire()

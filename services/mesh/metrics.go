@@ -59,6 +59,22 @@ func (m *metrics) answered(status int) {
 	(*c).Inc()
 }
 
+// left drops the picks of pods that are not listed any more: in a fleet that rolls out, new names come for ever.
+func (m *metrics) left(policy Policy, previous, next *snapshot) {
+	if previous == nil {
+		return
+	}
+	listed := map[string]bool{}
+	for _, t := range next.targets {
+		listed[podLabel(t.Endpoint)] = true
+	}
+	for _, t := range previous.targets {
+		if pod := podLabel(t.Endpoint); !listed[pod] {
+			m.picks.DeleteLabelValues(string(policy), pod)
+		}
+	}
+}
+
 func (m *metrics) loaded(set endpoints.Set) {
 	m.endpoints.Reset()
 	for _, e := range set.Endpoints {

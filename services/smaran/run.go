@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -75,10 +74,7 @@ func serve(ctx context.Context, cfg Config, tel *telemetry.Telemetry, api, opera
 	working := make(chan struct{})
 	go func() {
 		defer close(working)
-		var work sync.WaitGroup
-		work.Go(func() { app.backends.Run(background, cfg.running()...) })
-		work.Go(func() { app.service.Follow(background, app.pods.Changed) })
-		work.Wait()
+		app.backends.Run(background, cfg.running()...)
 	}()
 	defer func() { stop(); <-working; <-app.pods.Done() }()
 

@@ -109,17 +109,23 @@ func startContainer(t testing.TB, c inContainer) (*process, *testcontainers.Dock
 	return p, running
 }
 
-// available fails where the engine does not answer, or the image is not there and can't be fetched. The image of the container that
-// removes others should the test be killed comes from the same place.
+// available fails where the engine does not answer, or the image is not there and can't be fetched, nor that of the container that removes
+// others should the test be killed.
 func available(ctx context.Context, engine *testcontainers.DockerProvider, image string) error {
 	if err := engine.Health(ctx); err != nil {
 		return err
 	}
-	if _, err := engine.Client().ImageInspect(ctx, image); err == nil {
-		return nil
+	images := []string{image}
+	if !testcontainers.ReadConfig().RyukDisabled {
+		images = append(images, testcontainers.ReaperDefaultImage)
 	}
-	if err := engine.PullImage(ctx, image); err != nil {
-		return fmt.Errorf("fetch %s: %w", image, err)
+	for _, image := range images {
+		if _, err := engine.Client().ImageInspect(ctx, image); err == nil {
+			continue
+		}
+		if err := engine.PullImage(ctx, image); err != nil {
+			return fmt.Errorf("fetch %s: %w", image, err)
+		}
 	}
 	return nil
 }

@@ -31,14 +31,17 @@ type Assumptions struct {
 // longestMonth is how many hours there are in one of 31 days.
 const longestMonth = 744
 
+// most bounds every assumption: beyond, sums are no prices any more.
+const most = 1e9
+
 // Validate fails with ErrAssumption. kong calls it once the flags are parsed.
 func (a Assumptions) Validate() error {
 	for _, f := range a.fields() {
-		if f.value < 0 {
-			return fmt.Errorf("%w: --%s=%g: expected 0 or more", ErrAssumption, f.flag, f.value)
+		if !(f.value >= 0 && f.value <= most) { // NaN is not
+			return fmt.Errorf("%w: --%s=%g: expected 0 to %g", ErrAssumption, f.flag, f.value, float64(most))
 		}
 	}
-	if a.Hours == 0 || a.Hours > longestMonth {
+	if !(a.Hours > 0 && a.Hours <= longestMonth) {
 		return fmt.Errorf("%w: --hours=%g: expected above 0 and up to %d", ErrAssumption, a.Hours, longestMonth)
 	}
 	return nil

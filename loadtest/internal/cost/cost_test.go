@@ -69,7 +69,8 @@ func TestEveryAssumptionCounts(t *testing.T) {
 var meshed = []backend.Name{backend.IstioHash, backend.StatefulHeader, backend.StatefulCookie, backend.Handoff}
 
 func TestWhatCannotBeIsRefused(t *testing.T) {
-	for _, flag := range []string{"--redis-usd=-1", "--pods=-1", "--hours=0", "--hours=745", "--core-hour-usd=-0.1"} {
+	for _, flag := range []string{"--redis-usd=-1", "--pods=-1", "--hours=0", "--hours=745", "--core-hour-usd=-0.1", "--hours=NaN", "--redis-usd=Inf",
+		"--istiod-cpu=NaN", "--core-hour-usd=1e308"} {
 		p, err := kong.New(new(cost.Cmd))
 		require.NoError(t, err)
 		_, err = p.Parse([]string{flag})

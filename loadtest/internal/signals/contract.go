@@ -61,8 +61,10 @@ func (s Seen) Scraped(by string, text io.Reader) error {
 	return nil
 }
 
-// every program emits what is emitted by it.
+// every stands for programs, all of which emit the metric.
 const every = "all"
+
+var programs = []string{"smaran", "jarvis", "mesh", "loadtest"}
 
 // Differences are those between a table and what was emitted, either way, a line each and sorted; none is agreement.
 func Differences(table []Metric, seen Seen) []string {
@@ -92,6 +94,11 @@ func Differences(table []Metric, seen Seen) []string {
 		for by := range e.By {
 			if m.EmittedBy != every && by != m.EmittedBy {
 				differs("%s is emitted by %s, and listed under %s", name, by, m.EmittedBy)
+			}
+		}
+		for _, program := range programs {
+			if m.EmittedBy == every && !e.By[program] {
+				differs("%s is listed under all, and %s does not emit it", name, program)
 			}
 		}
 		want := m.labels()

@@ -13,11 +13,11 @@ const contract = `
 | name | type | unit | labels | emitted by | says |
 |---|---|---|---|---|---|
 | a_total | counter | | result=kept\|moved, backend | smaran | |
-| b_seconds | histogram | seconds | | all | |
+| b_seconds | histogram | seconds | | smaran | |
 
 | span | kind | attributes | emitted by | says |
 |---|---|---|---|---|
-| ` + "`one`, `two`" + ` | internal, client | session.id | smaran | |
+| ` + "`one`, `two`" + ` | client | session.id | smaran | |
 `
 
 const emitted = `
@@ -59,7 +59,10 @@ func TestWhatIsEmittedAndWhatIsListedMustAgree(t *testing.T) {
 	require.NoError(t, err)
 	seen := signals.Seen{}
 	require.NoError(t, seen.Scraped("jarvis", strings.NewReader(emitted)))
-	require.Equal(t, []string{"a_total is emitted by jarvis, and listed under smaran"}, signals.Differences(table, seen), "and not by whom it is listed for all")
+	require.Equal(t, []string{"a_total is emitted by jarvis, and listed under smaran", "b_seconds is emitted by jarvis, and listed under smaran"},
+		signals.Differences(table, seen))
+	table[1].EmittedBy = "all"
+	require.Contains(t, signals.Differences(table, seen), "b_seconds is listed under all, and mesh does not emit it")
 	require.Error(t, seen.Scraped("jarvis", strings.NewReader("no metrics {")))
 }
 

@@ -46,7 +46,7 @@ type Panel struct {
 // Alert is a rule of Prometheus.
 type Alert struct {
 	Query
-	// Runbook is where it is explained: a path from the repository's root, with the anchor.
+	// Runbook is the URL at which it is explained, with the anchor.
 	Runbook string
 }
 

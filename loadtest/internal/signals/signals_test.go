@@ -160,7 +160,7 @@ func TestEachAlertHasARunbook(t *testing.T) {
 	alerts := read(t).Alerts
 	require.NotEmpty(t, alerts)
 	for _, a := range alerts {
-		require.Equal(t, runbooks+"#"+strings.ToLower(a.Panel), a.Runbook)
+		require.Equal(t, "https://github.com/smaran-v2/smaran/blob/main/"+runbooks+"#"+strings.ToLower(a.Panel), a.Runbook)
 		require.Contains(t, sections, a.Panel)
 		for _, part := range []string{"Means", "Callers feel", "Look at", "Causes", "Fix", "Make it fire"} {
 			require.Contains(t, sections[a.Panel], "**"+part+".**", "%s of %s", part, a.Panel)

@@ -56,6 +56,16 @@ func SpanDifferences(table []Span, seen Seen) []string {
 			differs("span %s is listed, and nobody emits it", s.Name)
 			continue
 		}
+		for _, kind := range s.Kinds {
+			if !e.Types[kind] {
+				differs("span %s is listed as %s, and is not", s.Name, kind)
+			}
+		}
+		for _, by := range s.By {
+			if !e.By[by] {
+				differs("span %s is listed under %s, which does not emit it", s.Name, by)
+			}
+		}
 		for _, attribute := range s.Attributes {
 			if e.Labels[attribute] == nil {
 				differs("span %s is listed with %s, and has it not", s.Name, attribute)

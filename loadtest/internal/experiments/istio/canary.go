@@ -148,6 +148,8 @@ func judgeCanary(c canaries) claims.Finding {
 		},
 	}
 	switch {
+	case c.failed() > 0:
+		f.Verdict, f.Note = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE, noteFailed
 	case c.hash.changed.part > 0 || c.hash.changed.all == 0:
 		f.Verdict, f.Note = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE, "sessions change under the hash alone, so something else moves them: try again"
 	case !c.weights.second.may(claimedCanary):

@@ -60,7 +60,7 @@ func judgeChain(forwarding, losing labelled) claims.Finding {
 	}
 	switch {
 	case forwarding.failed+losing.failed > 0:
-		f.Verdict, f.Note = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE, "requests failed, and where they would have gone is not known: try again"
+		f.Verdict, f.Note = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE, noteFailed
 	case forwarding.kept == chainSessions && losing.kept == 0:
 		f.Verdict = reportv1.Verdict_VERDICT_REPRODUCED
 	case forwarding.kept > losing.kept:

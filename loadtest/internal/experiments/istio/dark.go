@@ -97,7 +97,7 @@ func judgeDark(before, after released) claims.Finding {
 	kept := after.other.part+after.none.part == 0
 	switch {
 	case before.failed+after.failed > 0:
-		f.Verdict, f.Note = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE, "requests failed, and where they would have gone is not known: try again"
+		f.Verdict, f.Note = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE, noteFailed
 	case before.dev.part == before.dev.all || before.none.part == 0:
 		f.Verdict, f.Note = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE, "it is so without the route too"
 	case reached && kept:

@@ -25,6 +25,9 @@ type Env struct {
 	Log   *slog.Logger
 }
 
+// noteFailed is why nothing follows from a run: an experiment about where requests go has to see all of them get there.
+const noteFailed = "requests failed, and where they would have gone is not known: try again"
+
 // experiment puts one claim to the test, in a namespace of its own.
 type experiment struct {
 	claim uint32

@@ -204,6 +204,9 @@ func TestJudges(t *testing.T) {
 		{30, "as if nothing had been", judgeRestart(restarted{atPod: 4}), reproduced},
 		{30, "an empty pod", judgeRestart(restarted{}), notHere},
 
+		{23, "no answers by bucket", canaryAnd(func(c *canaries) { c.bucket = canaried{failed: 3000} }), notHere},
+		{27, "no answers", unevenAnd(func(u *unevens) { u.later.failed = 1 }), notHere},
+		{31, "no answers", judgeLeast(fresh{busy: shared{990, 1000}, idle: shared{700, 1000}, turns: shared{0, 0}, failed: 1000}), notHere},
 		{31, "while they are busy", judgeLeast(fresh{busy: shared{990, 1000}, idle: shared{700, 1000}, turns: shared{700, 1000}}), depends},
 		{31, "always", judgeLeast(fresh{busy: shared{990, 1000}, idle: shared{950, 1000}, turns: shared{700, 1000}}), reproduced},
 		{31, "no more than by turns", judgeLeast(fresh{busy: shared{705, 1000}, idle: shared{700, 1000}, turns: shared{700, 1000}}), notReproduced},

@@ -189,6 +189,8 @@ func judgeLeast(found fresh) claims.Finding {
 		},
 	}
 	switch {
+	case found.failed > 0:
+		f.Verdict, f.Note = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE, noteFailed
 	case found.busy.share() >= newOnly && found.idle.share() >= newOnly:
 		f.Verdict = reportv1.Verdict_VERDICT_REPRODUCED
 	case found.busy.share() > found.turns.share() && !found.busy.may(found.turns.share()):

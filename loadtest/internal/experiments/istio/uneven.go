@@ -190,6 +190,8 @@ func judgeUneven(u unevens) claims.Finding {
 		},
 	}
 	switch {
+	case u.later.failed+u.ring.failed > 0:
+		f.Verdict, f.Note = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE, noteFailed
 	case u.ring.atNew.part == 0 || u.stateful.atNew.all == 0:
 		f.Verdict, f.Note = reportv1.Verdict_VERDICT_NOT_MEASURABLE_HERE, "the ring, too, sends nothing to the new pods"
 	case u.stateful.peakByMean >= unevenPeak && u.stateful.atNew.share() < u.ring.atNew.share():

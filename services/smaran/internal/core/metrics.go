@@ -45,7 +45,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"backend", "result"}),
 		expected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "smaran_expected_moves_total",
-			Help: "Sessions whose next answer is to come from another pod, since the endpoints changed: by the backend's rule, or, without one, since their pod left.",
+			Help: "Answers to sessions that the endpoints gave to another pod since the answer before: by the backend's rule, or, without one, since that pod is gone.",
 		}, []string{"backend"}),
 	}
 	r.MustRegister(m.route, m.degraded, m.retries, m.strays, m.sessions, m.expected)
@@ -63,8 +63,11 @@ func (m *metrics) retried(name backend.Name) { m.retries.WithLabelValues(string(
 
 func (m *metrics) misaddressed(name backend.Name) { m.strays.WithLabelValues(string(name)).Inc() }
 
-func (m *metrics) session(name backend.Name, r result) {
+func (m *metrics) session(name backend.Name, r result, expected bool) {
 	m.sessions.WithLabelValues(string(name), string(r)).Inc()
+	if expected {
+		m.expected.WithLabelValues(string(name)).Inc()
+	}
 }
 
 // show has the series of the backend in use be there from the start, as 0: one that begins at 1 has no rate.

@@ -330,7 +330,8 @@ func (t *trip) answered(ctx context.Context, served *jarvisv1.Served, h http.Hea
 		o.Result = backend.Astray
 	}
 	if t.request.Session != "" && o.Pod != "" && !t.second {
-		t.service.metrics.session(t.name, t.service.visits.answered(t.request.Session, o.Pod))
+		result, expected := t.service.visits.answered(t.request.Session, o.Pod, t.backend, t.service.options.Endpoints.Current())
+		t.service.metrics.session(t.name, result, expected)
 	}
 	t.annotate(ctx, served)
 	t.learn(ctx, o)

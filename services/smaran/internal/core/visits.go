@@ -1,7 +1,6 @@
 package core
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -46,8 +45,8 @@ type visits struct {
 type visit struct {
 	pod string
 	at  time.Time
-	// leaving: the endpoints give the session to another pod since.
-	leaving bool
+	// owner is the pod that the backend's rule gave the session to then; empty without a rule.
+	owner string
 }
 
 func newVisits(clock clockwork.Clock) (*visits, error) {
@@ -66,24 +65,36 @@ func (v *visits) leave(pod string) {
 	}
 }
 
-// answered notes which pod answered a session, and says how that compares with the answer before.
-func (v *visits) answered(id session.ID, pod string) result {
+// answered notes which pod answered a session, and says how that compares with the answer before, and whether the session had to move: by
+// the backend's rule, which gave it to another pod then, or, without one, because the pod that answered then is not there any more.
+func (v *visits) answered(id session.ID, pod string, b backend.Backend, set endpoints.Set) (r result, expected bool) {
+	owner := ""
+	rule, ruled := b.(backend.Rule)
+	if ruled {
+		owner, _ = rule.Owner(id)
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.expire()
 	before, known := v.last.Get(id)
 	if known {
 		v.leave(before.pod)
+		if ruled {
+			expected = owner != before.owner
+		} else {
+			_, there := set.Lookup(before.pod)
+			expected = !there
+		}
 	}
 	v.at[pod]++
-	v.last.Add(id, &visit{pod: pod, at: v.clock.Now()})
+	v.last.Add(id, &visit{pod: pod, at: v.clock.Now(), owner: owner})
 	switch {
 	case !known:
-		return first
+		return first, false
 	case before.pod == pod:
-		return kept
+		return kept, expected
 	}
-	return moved
+	return moved, expected
 }
 
 // ended forgets a session that was hung up.
@@ -114,49 +125,4 @@ func (v *visits) count(set endpoints.Set) (sessions, ownerless int) {
 		}
 	}
 	return v.last.Len(), ownerless
-}
-
-// depart is how many sessions go to other pods once the endpoints are as they are now. A session counts once until its next answer. Under a
-// rule those go that it gives to another pod; without one, those whose pod is not there any more.
-func (v *visits) depart(set endpoints.Set, b backend.Backend) int {
-	v.mu.Lock()
-	v.expire()
-	ids := v.last.Keys()
-	v.mu.Unlock()
-	rule, ruled := b.(backend.Rule)
-	departing := 0
-	for _, id := range ids { // a request waits for one session at most, not for all of them
-		owner, known := "", false
-		if ruled {
-			owner, known = rule.Owner(id)
-		}
-		v.mu.Lock()
-		if at, ok := v.last.Peek(id); ok && !at.leaving {
-			if _, there := set.Lookup(at.pod); known && owner != at.pod || !there {
-				departing++
-				at.leaving = true
-			}
-		}
-		v.mu.Unlock()
-	}
-	return departing
-}
-
-// Follow counts the sessions that a change of the endpoints moves, until ctx ends. Changed is closed at each change.
-func (s *Service) Follow(ctx context.Context, changed func() <-chan struct{}) {
-	b, err := s.options.Backends.Get(s.options.Backend)
-	if err != nil {
-		return // New has looked
-	}
-	for {
-		next := changed()
-		if n := s.visits.depart(s.options.Endpoints.Current(), b); n > 0 {
-			s.metrics.expected.WithLabelValues(string(s.options.Backend)).Add(float64(n))
-		}
-		select {
-		case <-next:
-		case <-ctx.Done():
-			return
-		}
-	}
 }

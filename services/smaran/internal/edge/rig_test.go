@@ -52,7 +52,6 @@ type server struct {
 	handler http.Handler
 	client  *http.Client
 	metrics *prometheus.Registry
-	service *core.Service
 	// stop asks the server to stop, as SIGTERM does.
 	stop context.CancelFunc
 	// stopped is closed once it has.
@@ -99,7 +98,7 @@ func start(t testing.TB, fleet *podtest.Fleet, edit ...func(*settings)) *server 
 		_ = httpserver.Serve(ctx, log, httpserver.Options{Name: "api", Listener: l, Handler: handler, ShutdownGrace: podtest.Wait})
 	}()
 	transport := &http.Transport{}
-	s.handler, s.service = handler, service
+	s.handler = handler
 	s.url, s.client = "http://"+l.Addr().String(), &http.Client{Transport: transport}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()

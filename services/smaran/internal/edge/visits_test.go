@@ -1,10 +1,8 @@
 package edge_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
-	"sync"
 	"testing"
 	"time"
 
@@ -55,34 +53,6 @@ func (s *server) askAs(t testing.TB, n int) {
 	}
 }
 
-// follow runs Follow; the returned function tells it of a change and returns once it has looked.
-func (s *server) follow(t testing.TB) (change func()) {
-	t.Helper()
-	var mu sync.Mutex
-	next, asked := make(chan struct{}), make(chan struct{}, 1)
-	ctx, stop := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		s.service.Follow(ctx, func() <-chan struct{} {
-			mu.Lock()
-			defer mu.Unlock()
-			asked <- struct{}{}
-			return next
-		})
-	}()
-	t.Cleanup(func() { stop(); <-done })
-	once := func() {
-		mu.Lock()
-		defer mu.Unlock()
-		close(next)
-		next = make(chan struct{})
-	}
-	<-asked
-	// It asks for the next change before it looks: two changes later it has looked at the first.
-	return func() { once(); <-asked; once(); <-asked }
-}
-
 const sessions = 30
 
 func TestAnswersAreCountedByWhetherTheSessionStayed(t *testing.T) {
@@ -104,38 +74,43 @@ func TestAnswersAreCountedByWhetherTheSessionStayed(t *testing.T) {
 	}
 }
 
-func TestExpectedMovesAreThoseThatAreSeenAfterwards(t *testing.T) {
+func TestExpectedMovesAreThoseThatAreSeen(t *testing.T) {
 	for _, name := range []backend.Name{backend.AppHash, backend.IstioHash} {
 		s := start(t, podtest.NewFleet(t, 3), func(set *settings) { set.backend = name })
-		change := s.follow(t)
+		expected := func() float64 { return s.value(t, "smaran_expected_moves_total", "backend", string(name)) }
+		moved := func() float64 { return s.value(t, "smaran_session_requests_total", "result", "moved") }
 		s.askAs(t, sessions)
-		change()
-		require.Zero(t, s.value(t, "smaran_expected_moves_total"), "%s: a change of nothing moves nobody", name)
+		s.askAs(t, sessions)
+		require.Zero(t, expected(), "%s: nothing changes, and nobody moves", name)
 
 		s.Add("pod-9")
-		change()
-		expected := s.value(t, "smaran_expected_moves_total", "backend", string(name))
-		require.Positive(t, expected, name)
-		require.Less(t, expected, float64(sessions), name)
-		change()
-		require.Equal(t, expected, s.value(t, "smaran_expected_moves_total"), "%s: each session once, until it asks again", name)
+		require.Zero(t, expected(), "%s: nobody has asked yet", name)
 		s.askAs(t, sessions)
-		require.Equal(t, expected, s.value(t, "smaran_session_requests_total", "result", "moved"), name)
+		first := moved()
+		require.Positive(t, first, name)
+		require.Less(t, first, float64(sessions), name)
+		require.Equal(t, first, expected(), name)
+		s.askAs(t, sessions)
+		require.Equal(t, first, expected(), "%s: each once", name)
+
+		s.Add("pod-10")
+		s.Unlist("pod-10")
+		s.askAs(t, sessions)
+		require.Equal(t, first, expected(), "%s: who is back before they ask moves nobody", name)
+		require.Equal(t, first, moved(), name)
 	}
 }
 
 func TestSessionsOfAPodThatLeftHaveNoOwner(t *testing.T) {
 	s := start(t, podtest.NewFleet(t, 3), func(set *settings) { set.backend = backend.RoundRobin })
-	change := s.follow(t)
 	s.askAs(t, sessions)
 	require.Zero(t, s.value(t, "smaran_sessions_without_owner"))
 	require.EqualValues(t, 3, s.value(t, "smaran_endpoints", "health", "HEALTHY"))
 	s.Unlist(s.Current().Endpoints[0].Pod)
-	change()
 	require.EqualValues(t, sessions/3, s.value(t, "smaran_sessions_without_owner"))
-	require.EqualValues(t, sessions/3, s.value(t, "smaran_expected_moves_total"), "without a rule, those whose pod left")
 	require.EqualValues(t, 2, s.value(t, "smaran_endpoints", "health", "HEALTHY"))
 	s.askAs(t, sessions)
+	require.EqualValues(t, sessions/3, s.value(t, "smaran_expected_moves_total"), "without a rule, those whose pod left")
 	require.Zero(t, s.value(t, "smaran_sessions_without_owner"), "their next answer gives them one")
 }
 
