@@ -53,7 +53,7 @@ func TestEachPanelShowsAFleetAtWork(t *testing.T) {
 	taking.Go(func() { assert.NoError(t, n.Take(ctx)) })
 	t.Cleanup(func() { stop(); taking.Wait(); http.DefaultClient.CloseIdleConnections() })
 
-	t.Run("alerts", func(t *testing.T) { provoke(t, n, read) })
+	t.Run("alerts", func(t *testing.T) { provoke(t, n) })
 	t.Run("a load test", func(t *testing.T) {
 		loadTest(t, "handoff", "50s", "10s:scale=10", "30s:kill")
 		require.Empty(t, n.Blank(), "all at once")
@@ -61,23 +61,10 @@ func TestEachPanelShowsAFleetAtWork(t *testing.T) {
 	t.Run("one call is one trace", func(t *testing.T) { oneTrace(t, jaeger) })
 	t.Run("no affinity", func(t *testing.T) {
 		loadTest(t, "roundrobin", "15s")
-		returned(t, n, read, "Misroutes")
+		returned(t, n, "Misroutes")
 	})
 	t.Log("\n" + strings.Join(n.Rows(), "\n"))
-	for _, q := range read.Queries() {
-		if n.Of(q).Series > 0 {
-			continue
-		}
-		why := ""
-		for event, reason := range elsewhere {
-			if strings.Contains(q.Until, event) {
-				why = reason
-			}
-		}
-		if assert.NotEmpty(t, why, "%s returned nothing; it is filled by: %s", q, q.Until) {
-			t.Logf("not here: %s: %s", q, why)
-		}
-	}
+	require.Empty(t, n.Unexplained(elsewhere))
 }
 
 // observe starts what observes, and leaves nothing of it.
@@ -126,7 +113,7 @@ func loadTest(t *testing.T, backend, duration string, events ...string) {
 }
 
 // provoke has those alerts' queries return something that take more than load: what docs/runbooks.md says under "Make it fire".
-func provoke(t *testing.T, n *notes.Notes, read *signals.Signals) {
+func provoke(t *testing.T, n *notes.Notes) {
 	f, err := newDriver(project).Up(t.Context(), driver.Spec{Backend: "redis", Pods: 3, Seed: 1})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, f.Down(context.WithoutCancel(t.Context()))) }()
@@ -140,35 +127,31 @@ func provoke(t *testing.T, n *notes.Notes, read *signals.Signals) {
 	url := status(t, f).GetSmaranUrl()
 
 	// One session with all requests, and more than a second of them for five minutes.
-	returned(t, n, read, "Pod count")
+	returned(t, n, "Pod count")
 	for range 400 {
 		ask(t, url, "loud")
 	}
-	returned(t, n, read, "UnevenLoad")
-	returned(t, n, read, "PodWithoutTraffic")
+	returned(t, n, "UnevenLoad")
+	returned(t, n, "PodWithoutTraffic")
 
 	for i := range 30 {
 		ask(t, url, session.ID(fmt.Sprintf("quiet-%d", i)))
 	}
 	do("scale=2")
-	returned(t, n, read, "SessionsWithoutOwner")
+	returned(t, n, "SessionsWithoutOwner")
 
 	do("redis=down")
 	ask(t, url, "loud")
-	returned(t, n, read, "RedisDegraded")
+	returned(t, n, "RedisDegraded")
 	do("freeze=jarvis-1")
-	returned(t, n, read, "TargetDown")
-	returned(t, n, read, "Alerts that fire")
+	returned(t, n, "TargetDown")
+	returned(t, n, "Alerts that fire")
 }
 
 // returned waits until all queries of a panel or an alert have returned something.
-func returned(t *testing.T, n *notes.Notes, read *signals.Signals, panel string) {
+func returned(t *testing.T, n *notes.Notes, panel string) {
 	t.Helper()
-	for _, q := range read.Queries() {
-		if q.Panel == panel {
-			require.Eventually(t, func() bool { return n.Of(q).Series > 0 }, time.Minute, 100*time.Millisecond, q)
-		}
-	}
+	require.Eventually(t, func() bool { return n.Shown(panel) }, time.Minute, 100*time.Millisecond, panel)
 }
 
 func ask(t *testing.T, url string, id session.ID) {
@@ -186,25 +169,15 @@ func ask(t *testing.T, url string, id session.ID) {
 
 // oneTrace: what a call asked of smaran and of pods is below it, and so is what moved it from pod to pod, with a link to what made it move.
 func oneTrace(t *testing.T, jaeger string) {
-	const (
-		offer = "loadtest call > loadtest POST > smaran POST /v1/calls > smaran "
-		infer = "loadtest call > loadtest POST > smaran POST /inference > smaran "
-		rpc   = "jarvis.v1.JarvisService/"
-	)
 	moved := map[string]bool{}
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		traces, err := spans.Calls(context.Background(), http.DefaultClient, jaeger)
 		require.NoError(t, err)
 		require.Len(t, traces, 24, "one for each of the load test's calls")
 		for _, trace := range traces {
-			require.Subset(t, trace.Paths(), []string{
-				offer + wire.SpanRoute, offer + rpc + "Offer > jarvis " + rpc + "Offer",
-				infer + wire.SpanRoute, infer + rpc + "Infer > jarvis " + rpc + "Infer > jarvis " + wire.SpanInfer,
-			})
-			for _, path := range trace.Paths() {
-				if strings.HasPrefix(path, "loadtest call > ") {
-					moved[path[strings.LastIndexByte(path, ' ')+1:]] = true
-				}
+			require.Empty(t, trace.Missing())
+			for _, name := range trace.Below() {
+				moved[name] = true
 			}
 			for _, name := range trace.Linked() {
 				moved["linked "+name] = true

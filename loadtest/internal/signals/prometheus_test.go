@@ -138,6 +138,7 @@ envoy_cluster_membership_healthy{cluster_name="xds-grpc"} 1
 envoy_cluster_upstream_rq_200{cluster_name="`+istio+`"} 5
 # TYPE envoy_cluster_upstream_rq counter
 envoy_cluster_upstream_rq{response_code="503",cluster_name="`+istio+`"} 1
+envoy_cluster_upstream_rq{response_code_class="5xx",cluster_name="`+istio+`"} 1
 # TYPE envoy_server_uptime gauge
 envoy_server_uptime{} 1
 # TYPE istio_requests_total counter

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -137,6 +138,31 @@ func (n *Notes) Blank() []string {
 		}
 	}
 	return all
+}
+
+// Shown is whether each query of a panel or an alert has returned something so far.
+func (n *Notes) Shown(panel string) bool {
+	for _, q := range n.signals.Queries() {
+		if q.Panel == panel && n.Of(q).Series == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Unexplained are the queries that have returned nothing so far, with the event that fills them, but for those events that a key of reasons is
+// part of: a test says there why it can't bring them about.
+func (n *Notes) Unexplained(reasons map[string]string) (queries []string) {
+	for _, q := range n.signals.Queries() {
+		explained := false
+		for event := range reasons {
+			explained = explained || strings.Contains(q.Until, event)
+		}
+		if n.Of(q).Series == 0 && !explained {
+			queries = append(queries, q.String()+": until "+q.Until)
+		}
+	}
+	return queries
 }
 
 // Rows are a Markdown table of what each query returned, panels first.

@@ -20,6 +20,19 @@ var ErrJaeger = errors.New("spans: jaeger")
 // Service is what the load test's generator calls itself.
 const Service = "loadtest"
 
+// ways are the paths that every call has which asked for an inference; a real Envoy between smaran and the pod makes no span.
+var ways = []string{
+	placed + wire.SpanRoute, placed + rpc + "Offer > jarvis " + rpc + "Offer",
+	asked + wire.SpanRoute, asked + rpc + "Infer > jarvis " + rpc + "Infer > jarvis " + wire.SpanInfer,
+}
+
+const (
+	posted = Service + " " + wire.SpanCall + " > " + Service + " POST > smaran POST "
+	placed = posted + wire.PathCalls + " > smaran "
+	asked  = posted + wire.PathInference + " > smaran "
+	rpc    = "jarvis.v1.JarvisService/"
+)
+
 // limit is how many traces are asked for at most.
 const limit = 200
 
@@ -93,6 +106,24 @@ func (t Trace) Paths() (paths []string) {
 	}
 	slices.Sort(paths)
 	return slices.Compact(paths)
+}
+
+// Missing are the paths that every call has which asked for an inference, and this trace lacks.
+func (t Trace) Missing() []string {
+	paths := t.Paths()
+	return slices.DeleteFunc(slices.Clone(ways), func(way string) bool { return slices.Contains(paths, way) })
+}
+
+// Below are the names of the spans that the call's own has below it, sorted and each once.
+func (t Trace) Below() (names []string) {
+	for _, path := range t.Paths() {
+		if steps := strings.Split(path, " > "); len(steps) > 1 && steps[0] == Service+" "+wire.SpanCall {
+			_, name, _ := strings.Cut(steps[len(steps)-1], " ")
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 func (t Trace) parent(of span) (parent span, there bool) {

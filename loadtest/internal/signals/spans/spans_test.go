@@ -42,6 +42,9 @@ func TestCallsAreReadAsJaegerTellsThem(t *testing.T) {
 		traces[0].Paths())
 	require.Equal(t, []string{"handoff.copy"}, traces[0].Linked())
 
+	require.Equal(t, []string{"POST", "handoff.copy"}, traces[0].Below())
+	require.Len(t, traces[0].Missing(), 4, "nobody routed, and no pod answered")
+
 	status = http.StatusBadRequest
 	_, err = spans.Calls(t.Context(), client, server.URL)
 	require.ErrorIs(t, err, spans.ErrJaeger)
