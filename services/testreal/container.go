@@ -117,6 +117,7 @@ func available(ctx context.Context, engine *testcontainers.DockerProvider, image
 	}
 	images := []string{image}
 	if !testcontainers.ReadConfig().RyukDisabled {
+		//lint:ignore SA1019 nothing else says which image it will want
 		images = append(images, testcontainers.ReaperDefaultImage)
 	}
 	for _, image := range images {

@@ -64,6 +64,9 @@ func TestEachPanelShowsAFleetAtWork(t *testing.T) {
 		returned(t, n, "Misroutes")
 	})
 	t.Log("\n" + strings.Join(n.Rows(), "\n"))
+	for event, why := range elsewhere {
+		t.Logf("not here: until %s: %s", event, why)
+	}
 	require.Empty(t, n.Unexplained(elsewhere))
 }
 
