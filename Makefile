@@ -44,7 +44,7 @@ test: $(TOOLS)/gotestsum ## run all tests; what is skipped is listed with its re
 	@PATH='$(CURDIR)/$(TOOLS)':"$$PATH" RACE='$(RACE)' GOTESTSUM='$(CURDIR)/$(TOOLS)/gotestsum' scripts/test $(MODULES)
 
 .PHONY: e2e-compose
-e2e-compose: ## build the images, and try every backend end to end with docker compose (15 minutes)
+e2e-compose: ## build the images, and try every backend end to end with docker compose (20 minutes)
 	@VERSION='$(VERSION)' scripts/images smaran jarvis
 	@cd loadtest && E2E=1 go test -count=1 -timeout 40m -v ./e2e/compose
 

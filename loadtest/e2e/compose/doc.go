@@ -3,5 +3,5 @@
 //	make e2e-compose
 //
 // which builds the images first. It looks at what must hold on any machine, however busy: where sessions go and what calls survive,
-// not how long it takes.
+// not how long it takes; and at what a real Prometheus and Jaeger make of it. Grafana it does without.
 package compose

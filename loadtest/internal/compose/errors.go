@@ -6,7 +6,7 @@ import "errors"
 var (
 	// ErrNoDocker is returned where there is no docker program, no compose plugin, or no engine behind them.
 	ErrNoDocker = errors.New("docker compose can't be used")
-	// ErrRunning is returned for a project that exists already: it is somebody's, and is left alone.
+	// ErrRunning is returned for a project that exists already: it is somebody's, and is left alone. Services that observe fleets are none.
 	ErrRunning = errors.New("the compose project is running already")
 	// ErrTaken is returned where no ports, addresses or network for the project are free.
 	ErrTaken = errors.New("no free place for the compose project")
