@@ -18,25 +18,14 @@ var spanColumns = []string{"span", "kind", "attributes", "emitted by", "says"}
 
 // Spans reads the spans of a Markdown text, as Table does its metrics. It fails with ErrTable if there is no such table.
 func Spans(markdown string) (spans []Span, err error) {
-	inside := false
-	for line := range strings.Lines(markdown) {
-		cells, ok := row(line)
-		switch {
-		case !ok:
-			inside = false
-		case slices.Equal(cells, spanColumns):
-			inside = true
-		case !inside || strings.Trim(cells[0], "-: ") == "":
-		case len(cells) != len(spanColumns):
-			return nil, fmt.Errorf("%w: %d cells in %q", ErrTable, len(cells), line)
-		default:
-			for _, name := range fields(cells[0]) {
-				spans = append(spans, Span{name, fields(cells[1]), fields(cells[2]), fields(cells[3])})
-			}
-		}
+	read, err := rows(markdown, spanColumns)
+	if err != nil {
+		return nil, err
 	}
-	if len(spans) == 0 {
-		return nil, fmt.Errorf("%w, nor of spans", ErrTable)
+	for _, cells := range read {
+		for _, name := range fields(cells[0]) {
+			spans = append(spans, Span{name, fields(cells[1]), fields(cells[2]), fields(cells[3])})
+		}
 	}
 	return spans, nil
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// ErrTable is returned for a text without a table of metrics, or with a row that is none.
-var ErrTable = errors.New("signals: no table of metrics")
+// ErrTable is returned for a text without the table that is looked for, or with a row that does not fit it.
+var ErrTable = errors.New("signals: no table")
 
 // Metric is a row of docs/telemetry.md.
 type Metric struct {
@@ -25,6 +25,23 @@ var columns = []string{"name", "type", "unit", "labels", "emitted by", "says"}
 // Table reads the metrics of a Markdown text: the rows of every table in it that has the columns name, type, unit, labels, emitted by and says.
 // It fails with ErrTable if there is none, and for a row with a type that Prometheus does not have.
 func Table(markdown string) (metrics []Metric, err error) {
+	read, err := rows(markdown, columns)
+	if err != nil {
+		return nil, err
+	}
+	for _, cells := range read {
+		m := Metric{cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]}
+		if !slices.Contains([]string{"counter", "gauge", "histogram"}, m.Type) {
+			return nil, fmt.Errorf("%w: %s is of type %q", ErrTable, m.Name, m.Type)
+		}
+		metrics = append(metrics, m)
+	}
+	return metrics, nil
+}
+
+// rows are those of every table of a Markdown text that has these columns. It fails with ErrTable if there is none, and for a row with more
+// cells or fewer.
+func rows(markdown string, columns []string) (read [][]string, err error) {
 	inside := false
 	for line := range strings.Lines(markdown) {
 		cells, ok := row(line)
@@ -37,17 +54,13 @@ func Table(markdown string) (metrics []Metric, err error) {
 		case len(cells) != len(columns):
 			return nil, fmt.Errorf("%w: %d cells in %q", ErrTable, len(cells), line)
 		default:
-			m := Metric{cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]}
-			if !slices.Contains([]string{"counter", "gauge", "histogram"}, m.Type) {
-				return nil, fmt.Errorf("%w: %s is of type %q", ErrTable, m.Name, m.Type)
-			}
-			metrics = append(metrics, m)
+			read = append(read, cells)
 		}
 	}
-	if len(metrics) == 0 {
-		return nil, ErrTable
+	if len(read) == 0 {
+		return nil, fmt.Errorf("%w with the columns %q", ErrTable, columns)
 	}
-	return metrics, nil
+	return read, nil
 }
 
 // row is a line's cells, without the backquotes around them.
