@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -52,6 +53,8 @@ type watcher struct {
 
 	// notes are of what Prometheus answered; nil where there is none.
 	notes *notes.Notes
+	// prometheus is its URL.
+	prometheus string
 
 	traces  *traces
 	metrics signals.Seen
@@ -73,8 +76,8 @@ func watchAll(t *testing.T) *watcher {
 	t.Cleanup(targets.Close)
 	loadtest := shown.Listener.Addr().String()
 	if _, ok := testreal.Lookup(t, "prometheus"); ok {
-		address := "http://" + testreal.StartPrometheus(t, configuredHere(t, targets.URL, loadtest))
-		w.notes, err = notes.New(read(t), http.DefaultClient, address, clockwork.NewRealClock())
+		w.prometheus = "http://" + testreal.StartPrometheus(t, configuredHere(t, targets.URL, loadtest))
+		w.notes, err = notes.New(read(t), http.DefaultClient, w.prometheus, clockwork.NewRealClock())
 		require.NoError(t, err)
 	}
 	phones, err := peer.NewAPI(peer.APIOptions{Log: slog.New(slog.DiscardHandler), Local: []netip.Addr{netip.MustParseAddr("127.0.0.1")}})
@@ -110,6 +113,26 @@ func watchAll(t *testing.T) *watcher {
 	})
 	t.Cleanup(w.stop)
 	return w
+}
+
+// scraped waits until Prometheus has scraped so many pods of the present fleet.
+func (w *watcher) scraped(ctx context.Context, pods int) error {
+	if w.notes == nil {
+		return nil
+	}
+	query := url.Values{"query": {fmt.Sprintf(`count(up{job="jarvis"} == 1) >= %d`, pods)}}.Encode()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if answer, err := get(ctx, w.prometheus+"/api/v1/query?"+query); err == nil && strings.Contains(answer, `"value"`) {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // targets passes on what the fleet's control API says, and nothing between fleets.
