@@ -3,7 +3,6 @@ package cli_test
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -16,16 +15,8 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
 )
 
-// programs builds the services into a folder and returns bin/fleet of it.
-func programs(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir+string(filepath.Separator), "./cmd/...")
-	build.Dir = filepath.Join("..", "..", "..", "services")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
-	return filepath.Join(dir, "fleet")
-}
+// root is the repository's.
+var root = filepath.Join("..", "..", "..")
 
 // TestARunAgainstTheRealFleet puts real calls on real pods and scales them. It looks at what must hold on any machine, however
 // busy: where sessions went, not how long it took.
@@ -34,7 +25,7 @@ func TestARunAgainstTheRealFleet(t *testing.T) {
 	json, html, hgrm := filepath.Join(dir, "r.json"), filepath.Join(dir, "r.html"), filepath.Join(dir, "r.hgrm")
 	var stdout, stderr bytes.Buffer
 	runErr := cli.Run(t.Context(), []string{
-		"run", "--fleet", programs(t), "--out", filepath.Join(dir, "out"), "--backend", "istio-hash", "--redis", "embedded",
+		"run", "--fleet", drivertest.Fleet(t, root), "--out", filepath.Join(dir, "out"), "--backend", "istio-hash", "--redis", "embedded",
 		"--calls", "6", "--rate", "6", "--warmup", "2s", "--duration", "8s", "--event", "2s:scale=5", "--watchdog", "5s",
 		"--json", json, "--html", html, "--hgrm", hgrm, "--threshold", "mispredicted_sessions==0",
 	}, &stdout, &stderr)
@@ -74,7 +65,7 @@ func TestARunAgainstTheRealFleet(t *testing.T) {
 }
 
 func TestTheLocalDriverKeepsWhatADriverHasToKeep(t *testing.T) {
-	program := programs(t)
+	program := drivertest.Fleet(t, root)
 	for _, part := range drivertest.Parts() {
 		t.Run(part.Name, func(t *testing.T) {
 			part.Run(t, drivertest.Case{Driver: &driver.Local{Program: program, Dir: t.TempDir()}, Within: time.Minute})

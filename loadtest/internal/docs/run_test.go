@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/driver/drivertest"
 )
 
 const (
@@ -30,12 +32,7 @@ const (
 func programs(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, module := range []string{"services", "loadtest"} {
-		build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "bin")+string(filepath.Separator), "./cmd/...")
-		build.Dir = filepath.Join(root, module)
-		out, err := build.CombinedOutput()
-		require.NoError(t, err, string(out))
-	}
+	drivertest.Build(t, root, filepath.Join(dir, "bin"), "services", "loadtest")
 	return dir
 }
 

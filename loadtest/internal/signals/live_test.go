@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
+	"github.com/smaran-v2/smaran/loadtest/internal/driver/drivertest"
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
 	"github.com/smaran-v2/smaran/loadtest/internal/plan"
 	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
@@ -140,7 +141,7 @@ func TestTelemetryIsAContract(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes two minutes")
 	}
-	program := programs(t)
+	program := drivertest.Fleet(t, root)
 	envoy, hasEnvoy := testreal.Lookup(t, "envoy")
 	if hasEnvoy {
 		t.Setenv("ENVOY_BIN", envoy)

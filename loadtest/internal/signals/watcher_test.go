@@ -10,8 +10,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,17 +29,6 @@ import (
 	"github.com/smaran-v2/smaran/services/testreal"
 	"github.com/smaran-v2/smaran/services/wire"
 )
-
-// programs builds the services and returns bin/fleet of them.
-func programs(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir+string(filepath.Separator), "./cmd/...")
-	build.Dir = root + "services"
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
-	return filepath.Join(dir, "fleet")
-}
 
 // watcher sees all that fleets and the load test emit: it scrapes them, receives their spans, and has Prometheus scrape them.
 type watcher struct {

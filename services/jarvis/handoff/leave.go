@@ -8,6 +8,7 @@ import (
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -66,7 +67,7 @@ func (h *Handoff) Leave(ctx context.Context, calls bool) map[session.ID]error {
 // handOver gives a session to the pod that has its copy, for good: this pod is about to end. It waits until the session stands still.
 func (h *Handoff) handOver(ctx context.Context, m Move) (err error) {
 	ctx, span := h.Traces.Start(ctx, m.Session, wire.SpanLeave, wire.AttributeTo.String(m.To.Pod))
-	defer func() { end(span, err) }()
+	defer func() { telemetry.End(span, err) }()
 	if err := h.push(ctx, m); err != nil {
 		return err
 	}

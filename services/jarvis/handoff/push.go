@@ -9,8 +9,6 @@ import (
 	"sync"
 
 	"connectrpc.com/connect"
-	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
@@ -18,6 +16,7 @@ import (
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -126,7 +125,7 @@ func (h *Handoff) push(ctx context.Context, m Move) error {
 	title.Owner, title.Incarnation = h.Self.Name, h.Self.Incarnation
 	ctx, span := h.Traces.Start(ctx, m.Session, wire.SpanCopy, wire.AttributeTo.String(m.To.Pod))
 	incarnation, err := h.send(ctx, m, title, snap)
-	end(span, err)
+	telemetry.End(span, err)
 	if err != nil {
 		return err
 	}
@@ -176,13 +175,6 @@ func (h *Handoff) passedOver(id session.ID, mine, higher state.Title) {
 	h.Store.GiveWay(id, higher)
 	h.Calls.Moved(id)
 	h.Log.Warn("another pod owns the session", session.LogKey, id, "owner", higher.Owner, "epoch", higher.Epoch)
-}
-
-func end(span trace.Span, err error) {
-	if err != nil {
-		span.SetStatus(codes.Error, err.Error())
-	}
-	span.End()
 }
 
 // reason names an error of a push, for counting.

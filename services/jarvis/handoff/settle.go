@@ -13,6 +13,7 @@ import (
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/jarvis/state"
 	"github.com/smaran-v2/smaran/services/session"
+	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -72,7 +73,7 @@ func (h *Handoff) Settle(ctx context.Context, id session.ID, need Need) (Settled
 		defer cancel()
 		ctx, span := h.Traces.Start(ctx, id, wire.SpanSettle)
 		settled, err := h.settle(ctx, id, need, disputed)
-		end(span, err)
+		telemetry.End(span, err)
 		return settled, err
 	})
 	select {

@@ -4,11 +4,11 @@ import (
 	"context"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
+	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -29,10 +29,7 @@ func endRoute(span trace.Span, target backend.Target, err error) {
 		return
 	}
 	span.SetAttributes(wire.AttributePod.String(target.Pod), epoch(target.Epoch), wire.AttributeDegraded.Bool(target.Degraded))
-	if err != nil {
-		span.SetStatus(codes.Error, err.Error())
-	}
-	span.End()
+	telemetry.End(span, err)
 }
 
 // annotate says on the request's own span who answered.
