@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/smaran-v2/smaran/services/internal/httpserver"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
@@ -118,16 +119,8 @@ func (c *Config) validateControl() error {
 	if err != nil {
 		return fmt.Errorf("%w: control address %q: expected ip:port: %w", ErrConfig, c.Control, err)
 	}
-	if !isLoopback(host) {
+	if !httpserver.IsLoopback(host) {
 		return fmt.Errorf("%w: control address %q: expected loopback, such as %s", ErrConfig, c.Control, DefaultControl)
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

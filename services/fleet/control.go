@@ -3,13 +3,13 @@ package fleet
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 
 	"connectrpc.com/connect"
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/proto/fleet/v1/fleetv1connect"
+	"github.com/smaran-v2/smaran/services/internal/httpserver"
 )
 
 // Handler serves fleet.v1. It answers only requests that name a loopback host, so that no web page reaches it by a name
@@ -19,12 +19,8 @@ func Handler(f *Fleet) http.Handler {
 	mux.Handle(fleetv1connect.NewFleetServiceHandler(control{f}))
 	mux.HandleFunc("GET "+pathTargets, serveTargets(f))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.Host)
-		if err != nil {
-			host = r.Host
-		}
-		if !isLoopback(host) {
-			http.Error(w, "the control API is for this machine: expected a loopback Host, got "+host, http.StatusForbidden)
+		if !httpserver.NamesLoopback(r) {
+			http.Error(w, "the control API is for this machine: expected a loopback Host, got "+r.Host, http.StatusForbidden)
 			return
 		}
 		mux.ServeHTTP(w, r)

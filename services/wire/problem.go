@@ -45,6 +45,20 @@ const (
 	CodeInternal          Code = "internal"
 )
 
+// Codes of the stage's API besides some of those above.
+const (
+	// CodeUnauthorized (401): the stage's token is missing, or is another one.
+	CodeUnauthorized Code = "unauthorized"
+	// CodeHostRefused (403): a stage without a token was asked under a name that is not this machine's own.
+	CodeHostRefused Code = "host_refused"
+	// CodeCrossOrigin (403): a page of another origin sent it.
+	CodeCrossOrigin Code = "cross_origin"
+	// CodeNotPossible (409): the place has no such thing, or it may not be done there. It does not help to try again.
+	CodeNotPossible Code = "not_possible"
+	// CodeBusy (409): the lane is still at an earlier order.
+	CodeBusy Code = "busy"
+)
+
 // Problem is an RFC 9457 problem detail. Type is "about:blank" unless set, Title the status text.
 type Problem struct {
 	Type   string `json:"type"`

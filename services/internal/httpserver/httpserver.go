@@ -87,3 +87,17 @@ func Stopping(ctx context.Context) <-chan struct{} {
 	done, _ := ctx.Value(stoppingKey{}).(<-chan struct{})
 	return done
 }
+
+// UntilStopping ends with ctx, or when Stopping is closed. The caller has to cancel it.
+func UntilStopping(ctx context.Context) (context.Context, context.CancelFunc) {
+	stopping := Stopping(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}

@@ -65,7 +65,7 @@ const (
 // New is an empty scene that opens now.
 func New(clock clockwork.Clock) *Scene {
 	return &Scene{
-		Instance: rand.Text()[:8], clock: clock, opened: clock.Now(),
+		Instance: rand.Text()[:8], clock: clock, opened: clock.Now(), version: 1,
 		changed: make(chan struct{}), things: map[key]thing{}, points: map[string][]key{},
 	}
 }

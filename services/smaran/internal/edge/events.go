@@ -2,7 +2,6 @@ package edge
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"net/http"
 
@@ -19,7 +18,7 @@ const reconnectMillis = 250
 // WatchResponse, its name says which event it is. Ids count from 1 in each stream, and a stream never resumes: the first event of
 // the next one, pod, says where the call is. When smaran stops, the stream ends without an event.
 func (h *handler) events(w http.ResponseWriter, r *http.Request) {
-	ctx, stop := untilStopping(r.Context())
+	ctx, stop := httpserver.UntilStopping(r.Context())
 	defer stop()
 	stream := &eventStream{writer: w}
 	err := h.options.Service.Watch(ctx, core.Incoming{Header: r.Header}, stream)
@@ -33,20 +32,6 @@ func (h *handler) events(w http.ResponseWriter, r *http.Request) {
 			Status: http.StatusServiceUnavailable, Code: wire.CodeUpstreamUnavailable, Detail: "this smaran is stopping; try again",
 		}.Write(w)
 	}
-}
-
-// untilStopping ends with ctx, or when the server has been asked to stop.
-func untilStopping(ctx context.Context) (context.Context, context.CancelFunc) {
-	stopping := httpserver.Stopping(ctx)
-	ctx, cancel := context.WithCancel(ctx)
-	go func() {
-		select {
-		case <-stopping:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
 }
 
 // eventStream writes events as the HTML standard (section 9.2) has them.

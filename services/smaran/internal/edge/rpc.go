@@ -12,6 +12,7 @@ import (
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
 	"github.com/smaran-v2/smaran/proto/smaran/v1/smaranv1connect"
+	"github.com/smaran-v2/smaran/services/internal/httpserver"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/internal/core"
 	"github.com/smaran-v2/smaran/services/wire"
@@ -95,7 +96,7 @@ func (s *rpc) GetFleet(ctx context.Context, req *connect.Request[smaranv1.GetFle
 }
 
 func (s *rpc) WatchCall(ctx context.Context, req *connect.Request[smaranv1.WatchCallRequest], stream *connect.ServerStream[smaranv1.WatchCallResponse]) error {
-	ctx, stop := untilStopping(ctx)
+	ctx, stop := httpserver.UntilStopping(ctx)
 	defer stop()
 	return s.service.Watch(ctx, core.Incoming{Header: req.Header()}, rpcEvents{stream})
 }

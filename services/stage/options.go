@@ -1,0 +1,56 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/jonboulle/clockwork"
+
+	"github.com/smaran-v2/smaran/services/stage/director"
+	"github.com/smaran-v2/smaran/services/stage/scene"
+	"github.com/smaran-v2/smaran/services/stage/venue"
+	"github.com/smaran-v2/smaran/services/stage/web"
+)
+
+// ErrOptions is returned for options that can't work; the error says which.
+var ErrOptions = errors.New("invalid stage options")
+
+// Options of the page's handler.
+type Options struct {
+	// Scene is what the stream shows. Required.
+	Scene *scene.Scene
+	// Doer carries out orders. Nil: nothing can be steered here, as while a recording is played.
+	Doer director.Doer
+	// Lanes whose smaran is reached below /smaran/{lane}/.
+	Lanes []venue.Lane
+	// Page has index.html and the files that it loads. Nil: web.Files.
+	Page fs.FS
+	// Token is asked of everything that changes something. Empty: the stage is for this machine alone, and answers only requests that
+	// name a loopback host, unless nothing can be changed.
+	Token string
+	// Clock paces the stream. Nil: the real one.
+	Clock clockwork.Clock
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+func (o *Options) complete() error {
+	if o.Scene == nil {
+		return fmt.Errorf("%w: no scene", ErrOptions)
+	}
+	if o.Page == nil {
+		o.Page = web.Files
+	}
+	if o.Clock == nil {
+		o.Clock = clockwork.NewRealClock()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// steerable is whether a request can change anything but a call of its own.
+func (o *Options) steerable() bool { return o.Doer != nil }

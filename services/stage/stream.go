@@ -1,0 +1,150 @@
+package stage
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jonboulle/clockwork"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
+	"github.com/smaran-v2/smaran/services/internal/httpserver"
+	"github.com/smaran-v2/smaran/services/stage/scene"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+const (
+	// framePace is the least time between two frames to one reader.
+	framePace = 100 * time.Millisecond
+	// quiet is how often a comment is sent, so that what is between here and the reader does not take the stream for dead.
+	quiet = 5 * time.Second
+	// patience is how long a reader may leave what is sent to it unread. One that comes back after that is brought up to date.
+	patience = 15 * time.Second
+	// reconnectMillis is what an EventSource waits before it comes back after the stream ended.
+	reconnectMillis = 500
+)
+
+// stream shows the scene. Each reader has the state of things as of when it can take it, so that a slow one misses the states between and
+// nothing else.
+type stream struct {
+	scene *scene.Scene
+	clock clockwork.Clock
+	log   *slog.Logger
+}
+
+// state is GET /api/v1/state.
+func (s *stream) state(w http.ResponseWriter, _ *http.Request) {
+	frame, _ := s.scene.Frame(0)
+	body, err := protojson.Marshal(frame)
+	if err != nil {
+		s.broken(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", wire.ContentTypeJSON)
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(append(body, '\n')) // a client that is gone can't be told
+}
+
+func (s *stream) broken(w http.ResponseWriter, err error) {
+	s.log.Error("frame not written", "error", err)
+	wire.Problem{Status: http.StatusInternalServerError, Code: wire.CodeInternal, Detail: "an error in the stage itself; its log says more"}.Write(w)
+}
+
+// follow is GET /api/v1/stream. It ends with the reader, or when the server stops.
+func (s *stream) follow(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", wire.ContentTypeEventStream)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // a proxy that buffers would hold frames back
+	reader := &reader{writer: w, control: http.NewResponseController(w)}
+	if err := reader.send(fmt.Appendf(nil, "retry: %d\n\n", reconnectMillis)); err != nil {
+		return
+	}
+	after := s.resumed(r)
+	alive := s.clock.NewTicker(quiet)
+	defer alive.Stop()
+	var pace <-chan time.Time
+	for {
+		next := s.scene.Next(after)
+		if pace != nil {
+			next = nil
+		}
+		var err error
+		select {
+		case <-next:
+			var frame *stagev1.Frame
+			if frame, after = s.scene.Frame(after); frame == nil {
+				continue
+			}
+			pace = s.clock.After(framePace)
+			var event []byte
+			if event, err = s.event(frame, after); err != nil {
+				s.log.Error("frame not written", "error", err)
+				return
+			}
+			err = reader.send(event)
+		case <-pace:
+			pace = nil
+		case <-alive.Chan():
+			err = reader.send([]byte(":\n\n"))
+		case <-httpserver.Stopping(r.Context()):
+			return
+		case <-r.Context().Done():
+			return
+		}
+		if err != nil {
+			s.log.Debug("reader left", "error", err)
+			return
+		}
+	}
+}
+
+// resumed is the version that the reader has, 0 where it has none of this scene's. An EventSource sends the header by itself when it comes
+// back, and can't send it otherwise.
+func (s *stream) resumed(r *http.Request) uint64 {
+	id := r.Header.Get("Last-Event-ID")
+	if id == "" {
+		id = r.URL.Query().Get("last_event_id")
+	}
+	instance, version, _ := strings.Cut(id, "-")
+	if instance != s.scene.Instance {
+		return 0
+	}
+	after, err := strconv.ParseUint(version, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return after
+}
+
+func (s *stream) event(frame *stagev1.Frame, version uint64) ([]byte, error) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "event: frame\nid: %s-%d\ndata: ", s.scene.Instance, version)
+	event, err := protojson.MarshalOptions{}.MarshalAppend(b.Bytes(), frame)
+	if err != nil {
+		return nil, fmt.Errorf("write JSON: %w", err)
+	}
+	return append(event, "\n\n"...), nil
+}
+
+// reader is where one stream is written to.
+type reader struct {
+	writer  http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (r *reader) send(b []byte) error {
+	_ = r.control.SetWriteDeadline(time.Now().Add(patience)) // a writer without deadlines, as in tests, never blocks
+	if _, err := r.writer.Write(b); err != nil {
+		return fmt.Errorf("write event: %w", err)
+	}
+	if err := r.control.Flush(); err != nil {
+		return fmt.Errorf("flush event: %w", err)
+	}
+	return nil
+}

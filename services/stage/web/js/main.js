@@ -1,0 +1,1 @@
+// main.js starts the page.
