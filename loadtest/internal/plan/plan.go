@@ -66,12 +66,17 @@ var ErrLoad = errors.New("bad load")
 const (
 	// signalEvery is how often a caller sends a late candidate, and how often a control message.
 	signalEvery = 5 * time.Second
+	// firstTrickle and firstControl are how long after the call neither comes.
+	firstTrickle, firstControl = time.Second, 2 * time.Second
 	// longestRamp bounds the time in which calls are placed where nothing else is asked for.
 	longestRamp = 10 * time.Second
 )
 
 // maxRate bounds the requests a second of one caller.
 const maxRate = 1000
+
+// planStream is of all draws for times: "plan", another stream than the sessions'.
+const planStream = 0x706c616e
 
 // New plans a load. It fails with ErrLoad.
 //
@@ -92,7 +97,7 @@ func New(l Load) (Plan, error) {
 		return Plan{}, fmt.Errorf("%w: a warm-up of %v and a duration of %v, want 0s or more and more than 0s", ErrLoad, l.Warmup, l.Duration)
 	}
 	p := Plan{Load: l, Sessions: Sessions(l.Seed, l.Calls)}
-	random := rand.New(rand.NewPCG(l.Seed, 0x706c616e)) // "plan": another stream than the sessions'
+	random := rand.New(rand.NewPCG(l.Seed, planStream))
 	spacing := l.spacing()
 	end := l.Warmup + l.Duration
 	for call := range l.Calls {
@@ -100,8 +105,8 @@ func New(l Load) (Plan, error) {
 		p.Starts = append(p.Starts, start)
 		if !l.Headerless {
 			p.Actions = append(p.Actions, Action{At: start, Call: call, Kind: Place})
-			p.every(random, call, Trickle, start+time.Second, end, signalEvery)
-			p.every(random, call, Control, start+2*time.Second, end, signalEvery)
+			p.every(random, call, Trickle, start+firstTrickle, end, signalEvery)
+			p.every(random, call, Control, start+firstControl, end, signalEvery)
 		}
 		p.every(random, call, Infer, start, end, l.period())
 	}
@@ -127,14 +132,11 @@ func Sessions(seed uint64, n int) []session.ID {
 	return out
 }
 
-// every adds one action a period from a random phase on, jittered.
+// every adds the actions of one schedule.
 func (p *Plan) every(random *rand.Rand, call int, kind Kind, from, until, period time.Duration) {
-	phase := time.Duration(random.Int64N(int64(period)))
-	for slot := from + phase; slot < until; slot += period {
-		at := slot + time.Duration(random.Int64N(int64(period)/2+1)) - period/4
-		if at >= from && at < until {
-			p.Actions = append(p.Actions, Action{At: at, Call: call, Kind: kind})
-		}
+	schedule := NewSchedule(random, from, period)
+	for at, ok := schedule.Next(until); ok; at, ok = schedule.Next(until) {
+		p.Actions = append(p.Actions, Action{At: at, Call: call, Kind: kind})
 	}
 }
 
