@@ -43,7 +43,7 @@ func newRouter(o *Options, page *page, way *way) chi.Router {
 
 	router.Get("/", page.index)
 	router.Get(pathAssets+"*", page.asset)
-	stream := &stream{scene: o.Scene, clock: o.Clock, log: o.Log}
+	stream := &stream{scene: o.Scene, log: o.Log}
 	router.Get(pathStream, stream.follow)
 	router.Get(pathState, stream.state)
 	router.Handle(pathSmaran+"/{lane}/*", way)

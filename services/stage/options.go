@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"log/slog"
 
-	"github.com/jonboulle/clockwork"
-
 	"github.com/smaran-v2/smaran/services/stage/director"
 	"github.com/smaran-v2/smaran/services/stage/scene"
 	"github.com/smaran-v2/smaran/services/stage/venue"
@@ -30,8 +28,6 @@ type Options struct {
 	// Token is asked of everything that changes something. Empty: the stage is for this machine alone, and answers only requests that
 	// name a loopback host, unless nothing can be changed.
 	Token string
-	// Clock paces the stream. Nil: the real one.
-	Clock clockwork.Clock
 	// Log may be nil.
 	Log *slog.Logger
 }
@@ -42,9 +38,6 @@ func (o *Options) complete() error {
 	}
 	if o.Page == nil {
 		o.Page = web.Files
-	}
-	if o.Clock == nil {
-		o.Clock = clockwork.NewRealClock()
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jonboulle/clockwork"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
@@ -19,8 +18,6 @@ import (
 )
 
 const (
-	// framePace is the least time between two frames to one reader.
-	framePace = 100 * time.Millisecond
 	// quiet is how often a comment is sent, so that what is between here and the reader does not take the stream for dead.
 	quiet = 5 * time.Second
 	// patience is how long a reader may leave what is sent to it unread. One that comes back after that is brought up to date.
@@ -33,7 +30,6 @@ const (
 // nothing else.
 type stream struct {
 	scene *scene.Scene
-	clock clockwork.Clock
 	log   *slog.Logger
 }
 
@@ -65,43 +61,20 @@ func (s *stream) follow(w http.ResponseWriter, r *http.Request) {
 	if err := reader.send(fmt.Appendf(nil, "retry: %d\n\n", reconnectMillis)); err != nil {
 		return
 	}
-	after := s.resumed(r)
-	alive := s.clock.NewTicker(quiet)
-	defer alive.Stop()
-	var pace <-chan time.Time
-	for {
-		next := s.scene.Next(after)
-		if pace != nil {
-			next = nil
+	ctx, stop := httpserver.UntilStopping(r.Context())
+	defer stop()
+	err := s.scene.Follow(ctx, s.resumed(r), quiet, func(frame *stagev1.Frame, version uint64) error {
+		if frame == nil {
+			return reader.send([]byte(":\n\n"))
 		}
-		var err error
-		select {
-		case <-next:
-			var frame *stagev1.Frame
-			if frame, after = s.scene.Frame(after); frame == nil {
-				continue
-			}
-			pace = s.clock.After(framePace)
-			var event []byte
-			if event, err = s.event(frame, after); err != nil {
-				s.log.Error("frame not written", "error", err)
-				return
-			}
-			err = reader.send(event)
-		case <-pace:
-			pace = nil
-		case <-alive.Chan():
-			err = reader.send([]byte(":\n\n"))
-		case <-httpserver.Stopping(r.Context()):
-			return
-		case <-r.Context().Done():
-			return
-		}
+		event, err := s.event(frame, version)
 		if err != nil {
-			s.log.Debug("reader left", "error", err)
-			return
+			s.log.Error("frame not written", "error", err)
+			return err
 		}
-	}
+		return reader.send(event)
+	})
+	s.log.Debug("reader left", "error", err)
 }
 
 // resumed is the version that the reader has, 0 where it has none of this scene's. An EventSource sends the header by itself when it comes

@@ -24,7 +24,7 @@ func TestAStreamIsAWholeFrameAndThenWhatChanged(t *testing.T) {
 	clock := clockwork.NewFakeClock()
 	s := scene.New(clock)
 	put(s, &stagev1.Pod{Lane: "a", Name: "jarvis-0"}, &stagev1.Pod{Lane: "a", Name: "jarvis-1"})
-	h, err := stage.New(stage.Options{Scene: s, Doer: &doer{}, Clock: clock})
+	h, err := stage.New(stage.Options{Scene: s, Doer: &doer{}})
 	require.NoError(t, err)
 	url, stop := serve(t, h)
 

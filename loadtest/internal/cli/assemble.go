@@ -11,8 +11,8 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/claims"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
-	"github.com/smaran-v2/smaran/loadtest/internal/runinfo"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+	"github.com/smaran-v2/smaran/services/runinfo"
 )
 
 // begin describes a run that starts now.

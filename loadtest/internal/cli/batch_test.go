@@ -14,9 +14,9 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/client"
 	"github.com/smaran-v2/smaran/loadtest/internal/conduct"
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
-	"github.com/smaran-v2/smaran/loadtest/internal/runinfo"
 	"github.com/smaran-v2/smaran/loadtest/internal/threshold"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+	"github.com/smaran-v2/smaran/services/runinfo"
 )
 
 // script answers each run by its number, from 0.

@@ -11,10 +11,10 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
-	"github.com/smaran-v2/smaran/loadtest/internal/runinfo"
 	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
 	"github.com/smaran-v2/smaran/loadtest/internal/stats"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+	"github.com/smaran-v2/smaran/services/runinfo"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/version"
 )

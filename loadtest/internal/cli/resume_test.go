@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/runinfo"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+	"github.com/smaran-v2/smaran/services/runinfo"
 )
 
 // begun is the folder of a compare of which every run was made, so that resuming it only reports.

@@ -17,8 +17,8 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/cost"
 	"github.com/smaran-v2/smaran/loadtest/internal/experiments/istio"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
-	"github.com/smaran-v2/smaran/loadtest/internal/runinfo"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+	"github.com/smaran-v2/smaran/services/runinfo"
 )
 
 // ErrUnknown is returned for the number of a claim that no experiment exists for.

@@ -54,7 +54,7 @@ func (c *Change) Point(p *stagev1.Point) {
 	if _, known := c.scene.things[k]; !known {
 		all := append(c.scene.points[k.lane], k)
 		if len(all) > keepPoints {
-			delete(c.scene.things, all[0])
+			c.scene.drop(all[0])
 			all = all[1:]
 		}
 		c.scene.points[k.lane] = all
@@ -71,12 +71,10 @@ func (c *Change) Remove(g *stagev1.Gone) {
 	if !ok {
 		return
 	}
-	t, known := c.scene.things[k]
-	if !known || t.value == nil {
+	if t := c.scene.look(k); t == nil || t.value == nil {
 		return
 	}
-	c.dirty = true
-	c.scene.things[k] = thing{version: c.scene.version}
+	c.set(k, nil)
 	c.scene.forget(k)
 }
 
@@ -85,7 +83,7 @@ func (c *Change) Clear() {
 	c.dirty = true
 	for k := range c.scene.things {
 		if k.kind != lane {
-			delete(c.scene.things, k)
+			c.scene.drop(k)
 		}
 	}
 	clear(c.scene.points)
@@ -128,11 +126,36 @@ func (c *Change) Play(f *stagev1.Frame) {
 }
 
 func (c *Change) put(k key, value proto.Message) {
-	if t, known := c.scene.things[k]; known && t.value != nil && proto.Equal(t.value, value) {
+	if t := c.scene.look(k); t != nil && t.value != nil && proto.Equal(t.value, value) {
 		return
 	}
+	c.set(k, value)
+}
+
+func (c *Change) set(k key, value proto.Message) {
 	c.dirty = true
-	c.scene.things[k] = thing{version: c.scene.version, value: value}
+	t := &thing{key: k, version: c.scene.version, value: value}
+	if e, known := c.scene.things[k]; known {
+		e.Value = t
+		c.scene.order.MoveToBack(e)
+		return
+	}
+	c.scene.things[k] = c.scene.order.PushBack(t)
+}
+
+// look is nil where the scene never had k, or has forgotten it.
+func (s *Scene) look(k key) *thing {
+	if e, known := s.things[k]; known {
+		return e.Value.(*thing)
+	}
+	return nil
+}
+
+func (s *Scene) drop(k key) {
+	if e, known := s.things[k]; known {
+		s.order.Remove(e)
+		delete(s.things, k)
+	}
 }
 
 // forget remembers that a thing is gone, and the oldest of them no longer, if they are many.
@@ -141,9 +164,9 @@ func (s *Scene) forget(k key) {
 	for len(s.gone) > keepGone {
 		oldest := s.gone[0]
 		s.gone = s.gone[1:]
-		if t := s.things[oldest]; t.value == nil { // else it came back
+		if t := s.look(oldest); t != nil && t.value == nil { // else it came back
 			s.whole = max(s.whole, t.version)
-			delete(s.things, oldest)
+			s.drop(oldest)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package scene
 
 import (
+	"container/list"
 	"crypto/rand"
 	"sync"
 	"time"
@@ -24,8 +25,9 @@ type Scene struct {
 	// whole is the version before which nothing can be told apart: a reader that is older gets everything.
 	whole     uint64
 	changed   chan struct{}
-	things    map[key]thing
-	points    map[string][]key // of a lane, oldest first
+	things    map[key]*list.Element
+	order     *list.List       // of *thing: the last that was put is at the back, so that its end is what a reader lacks
+	points    map[string][]key // of a lane, in the order in which they came
 	gone      []key            // oldest first
 	recording *stagev1.Recording
 }
@@ -50,6 +52,7 @@ type key struct {
 }
 
 type thing struct {
+	key     key
 	version uint64
 	// value is nil where the thing is gone.
 	value proto.Message
@@ -66,15 +69,15 @@ const (
 func New(clock clockwork.Clock) *Scene {
 	return &Scene{
 		Instance: rand.Text()[:8], clock: clock, opened: clock.Now(), version: 1,
-		changed: make(chan struct{}), things: map[key]thing{}, points: map[string][]key{},
+		changed: make(chan struct{}), things: map[key]*list.Element{}, order: list.New(), points: map[string][]key{},
 	}
 }
 
-// Since the scene was opened.
+// Since is the time from the opening of the scene to t.
 func (s *Scene) Since(t time.Time) time.Duration { return t.Sub(s.opened) }
 
-// Frame is what changed after a version, and the version that it leads to. It is nil where nothing did. Version 0 asks for everything.
-// The messages in it are shared: they must not be changed.
+// Frame is what changed after a version, and the version that it leads to. It is nil where nothing did. Version 0 asks for everything,
+// and so does one that this scene has not had. The messages in it are shared: they must not be changed.
 func (s *Scene) Frame(after uint64) (*stagev1.Frame, uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,13 +85,18 @@ func (s *Scene) Frame(after uint64) (*stagev1.Frame, uint64) {
 		return nil, after
 	}
 	f := &stagev1.Frame{AtMs: millis(s.clock.Since(s.opened)), Recording: s.recording}
+	if s.recording != nil {
+		f.AtMs = s.recording.GetAtMs() // the times in it are those of the run that was recorded
+	}
 	if after < s.whole || after == 0 || after > s.version {
 		f.Whole, after = true, 0
 	}
-	for k, t := range s.things {
-		if t.version > after {
-			add(f, k, t.value)
+	for e := s.order.Back(); e != nil; e = e.Prev() {
+		t := e.Value.(*thing)
+		if t.version <= after {
+			break
 		}
+		add(f, t.key, t.value)
 	}
 	sortFrame(f)
 	return f, s.version

@@ -8,7 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/runinfo"
+	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+	"github.com/smaran-v2/smaran/services/runinfo"
 )
 
 func TestNewDescribesTheRun(t *testing.T) {
@@ -24,9 +25,14 @@ func TestNewDescribesTheRun(t *testing.T) {
 	require.Contains(t, r.GetVersions(), "smaran")
 }
 
+func TestAMachineIsOneLine(t *testing.T) {
+	m := &reportv1.Machine{Os: "linux", Arch: "arm64", CpuModel: "a processor", Cpus: 4, MemoryBytes: 3 << 29, Kernel: "debian 13, 6.12"}
+	require.Equal(t, "a processor, 4 cores, 1.5 GiB, linux/arm64 debian 13, 6.12", runinfo.Describe(m))
+}
+
 func TestTheCommandSurvivesAShell(t *testing.T) {
 	args := []string{"run", "--threshold", "dropped_calls==0", "--event", "10s:scale=10", "--labels", "it's a $test *", "", `a"b\c`}
-	line := strings.TrimPrefix(runinfo.Command(args), "bin/loadtest ")
+	line := strings.TrimPrefix(runinfo.Command("bin/loadtest", args), "bin/loadtest ")
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", `for a in `+line+`; do printf '[%s]' "$a"; done`).Output()
 	require.NoError(t, err)
 	want := ""

@@ -1,4 +1,4 @@
-// Package runinfo describes what made a report: the machine, the versions of the programs, and the command that makes it
+// Package runinfo describes what made a report or a recording: the machine, the versions of the programs, and the command that makes it
 // again. It measures nothing.
 package runinfo
 
@@ -22,21 +22,21 @@ import (
 // idTime makes ids that sort by time and are good file names.
 const idTime = "20060102-150405"
 
-// New describes a run of a kind (demo, run, compare) that starts now.
+// New describes a run of bin/loadtest, of a kind (demo, run, compare), that starts now.
 func New(ctx context.Context, kind string, args []string, seed uint64, driver, label string, now time.Time) (*reportv1.Run, error) {
 	m, err := Machine(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &reportv1.Run{
-		Id: kind + "-" + now.UTC().Format(idTime), Kind: kind, Command: Command(args), Started: timestamppb.New(now),
+		Id: kind + "-" + now.UTC().Format(idTime), Kind: kind, Command: Command("bin/loadtest", args), Started: timestamppb.New(now),
 		Seed: seed, Driver: driver, Machine: m, Versions: Versions(), Label: label,
 	}, nil
 }
 
 // Command is a command line that can be pasted into a shell.
-func Command(args []string) string {
-	out := []string{"bin/loadtest"}
+func Command(program string, args []string) string {
+	out := []string{program}
 	for _, a := range args {
 		if a == "" || strings.ContainsAny(a, " \t\n'\"\\$&|;<>()*?!`#~={}[]") {
 			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
@@ -65,6 +65,12 @@ func Machine(ctx context.Context) (*reportv1.Machine, error) {
 		out.CpuModel = cpus[0].ModelName
 	}
 	return out, nil
+}
+
+// Describe is a machine in one line.
+func Describe(m *reportv1.Machine) string {
+	return fmt.Sprintf("%s, %d cores, %.1f GiB, %s", m.GetCpuModel(), m.GetCpus(), float64(m.GetMemoryBytes())/(1<<30),
+		strings.TrimSpace(m.GetOs()+"/"+m.GetArch()+" "+m.GetKernel()))
 }
 
 // Program is the key of this program's own revision in Versions.
