@@ -16,6 +16,7 @@ const (
 	PrefixSmaran = "SMARAN_"
 	PrefixJarvis = "JARVIS_"
 	PrefixMesh   = "MESH_"
+	PrefixTurn   = "TURN_"
 )
 
 // ErrUnknownKey and ErrInvalid are what Parse's errors match.
