@@ -1,0 +1,234 @@
+// The panel: what a visitor sees of a call, and steers it by. The call itself is caller.js.
+
+import { attribute, h, put, show } from "../dom.js";
+import { absent, count, millis } from "../format.js";
+import { Caller } from "./caller.js";
+import { Edge, mintSession } from "./edge.js";
+import { openSound } from "./sound.js";
+import { line as historyLine } from "./history.js";
+
+const drawEvery = 100;
+const keep = 50; // lines of the transcript and of the history
+
+const states = {
+  idle: "not on a call", dialling: "dialling", "on the call": "on the call", moving: "moving", redialling: "redialling", ended: "ended",
+};
+const word = (state) => (state ?? "").replace("CACHE_STATE_", "").toLowerCase();
+
+// mountCall fills an element with the panel. It returns what hangs up and takes it away again.
+export function mountCall(element, { store }) {
+  const panel = new Panel(store);
+  element.replaceChildren(panel.root);
+  const leave = () => panel.hangUp();
+  window.addEventListener("pagehide", leave);
+  const end = store.on("lanes", () => panel.lanes());
+  panel.lanes();
+  return () => {
+    window.removeEventListener("pagehide", leave);
+    end();
+    panel.hangUp();
+    element.replaceChildren();
+  };
+}
+
+// fact is a name and a value that changes.
+function fact(list, name, title) {
+  const value = h("dd", {}, absent);
+  list.append(h("div.call-fact", { title: title ?? "" }, h("dt", {}, name), value));
+  return (text) => put(value, text ?? absent);
+}
+
+function meter(name) {
+  const bar = h("meter", { min: 0, max: 1, value: 0, "aria-label": name });
+  return { root: h("label.call-level", {}, h("span", {}, name), bar), set: (level) => (bar.value = level) };
+}
+
+class Panel {
+  #store;
+  #caller = null;
+  #sound = null;
+  #agent = null; // meter of the agent's stream
+  #timer;
+  #muted = false;
+  #busy = false;
+
+  constructor(store) {
+    this.#store = store;
+    this.#build();
+  }
+
+  #build() {
+    this.lane = h("select", { id: "call-lane" });
+    this.source = h("select", { id: "call-source" }, h("option", { value: "microphone" }, "microphone"), h("option", { value: "tone" }, "test tone"));
+    this.toggle = h("button.call-toggle", { type: "button", onclick: () => (this.#caller || this.#busy ? this.hangUp() : this.call()) }, "Call the agent");
+    this.mute = h("button.call-mute", { type: "button", disabled: true, "aria-pressed": "false", onclick: () => this.#mute(!this.#muted) }, "Mute");
+    this.state = h("p.call-state", { role: "status" }, states.idle);
+    this.notice = h("p.call-notice", { role: "status", hidden: true });
+    this.mine = meter("you");
+    this.theirs = meter("agent");
+    const facts = h("dl.call-facts");
+    this.facts = {
+      pod: fact(facts, "pod"), turn: fact(facts, "turn", "answers in this conversation"), epoch: fact(facts, "epoch", "owners that the session has had"),
+      backend: fact(facts, "backend"), answer: fact(facts, "last answer"),
+      gap: fact(facts, "gap, ms", "longest time without the agent's sound since the call last changed pods, from when packets were played; right to 10 ms"),
+      lost: fact(facts, "packets lost"), concealed: fact(facts, "concealed, ms", "sound that the browser made up, silence left out"),
+      jitter: fact(facts, "jitter, ms"),
+    };
+    this.question = h("input", { id: "call-question", name: "question", autocomplete: "off", maxLength: 500, value: "What do you hold?", required: true });
+    this.send = h("button", { type: "submit", disabled: true }, "Ask");
+    this.ask = h("form.call-ask", { onsubmit: (e) => this.#ask(e) }, h("label", { for: "call-question" }, "Ask in words"), this.question, this.send);
+    this.transcript = h("ol.call-transcript", { "aria-live": "polite", "aria-label": "transcript" });
+    this.history = h("ol.call-history", { "aria-live": "polite", "aria-label": "what happened to the call" });
+    this.place = h("div", { hidden: true });
+    this.root = h("div.call", { "data-state": "idle" },
+      h("div.call-bar", {}, h("label", { for: "call-lane" }, "Backend"), this.lane, h("label", { for: "call-source" }, "Sound"), this.source, this.toggle, this.mute),
+      this.state, this.notice, h("div.call-levels", {}, this.mine.root, this.theirs.root), facts, this.ask,
+      h("div.call-lists", {}, h("section", {}, h("h3", {}, "Said"), this.transcript), h("section", {}, h("h3", {}, "Happened"), this.history)), this.place);
+  }
+
+  // lanes offers those that there are.
+  lanes() {
+    const all = this.#store.lanes();
+    const chosen = this.lane.value;
+    const names = all.map((l) => `${l.id}\n${l.backend}`).join("\n");
+    if (names !== this.names) {
+      this.names = names;
+      this.lane.replaceChildren(...all.map((l) => h("option", { value: l.id }, all.length > 1 ? `${l.id}: ${l.backend}` : l.backend)));
+      if (all.some((l) => l.id === chosen)) this.lane.value = chosen;
+    }
+    this.#enable();
+  }
+
+  #enable() {
+    const on = this.#caller !== null || this.#busy;
+    this.lane.disabled = on;
+    this.source.disabled = on;
+    this.mute.disabled = this.#sound === null;
+    this.send.disabled = this.#caller?.line === null || this.#caller === null;
+    this.toggle.disabled = !on && this.lane.options.length === 0;
+    put(this.toggle, on ? "Hang up" : "Call the agent");
+    attribute(this.toggle, "data-on", on ? "true" : null);
+  }
+
+  async call() {
+    const lane = this.#store.lanes().find((l) => l.id === this.lane.value);
+    if (!lane || this.#caller || this.#busy) return;
+    const opening = (this.#busy = new AbortController());
+    this.#clear();
+    this.#state("dialling");
+    try {
+      const base = new URL(`.${lane.smaran}`, document.baseURI).href;
+      const sound = await openSound(this.source.value === "tone");
+      this.#sound = sound;
+      this.#note(sound.reason && `${sound.reason}: the agent hears a test tone`);
+      this.#mute(false);
+      const session = await mintSession(base, opening.signal);
+      opening.signal.throwIfAborted();
+      attribute(this.root, "data-session", session);
+      const caller = new Caller({
+        edge: new Edge(base, session), sound, relay: lane.relay, place: this.place, tell: (kind, detail) => this.#told(kind, detail),
+      });
+      this.#caller = caller;
+      this.#busy = null;
+      this.#timer = setInterval(() => this.#draw(), drawEvery);
+      this.#enable();
+      await caller.run();
+    } catch (error) {
+      if (!opening.signal.aborted) this.#note(`no call: ${error.message || error.name}`);
+    } finally {
+      this.#over();
+    }
+  }
+
+  hangUp() {
+    if (this.#busy) this.#busy.abort();
+    this.#caller?.hangUp();
+  }
+
+  #over() {
+    clearInterval(this.#timer);
+    this.#sound?.close();
+    this.#sound = this.#agent = this.#caller = this.#busy = null;
+    this.mine.set(0);
+    this.theirs.set(0);
+    this.#state("ended");
+  }
+
+  #clear() {
+    this.#note("");
+    attribute(this.root, "data-session", null);
+    for (const set of Object.values(this.facts)) set(absent);
+    this.transcript.replaceChildren();
+    this.history.replaceChildren();
+  }
+
+  #note(text) {
+    put(this.notice, text);
+    show(this.notice, text !== "");
+  }
+
+  #mute(muted) {
+    this.#muted = muted;
+    this.#sound?.mute(muted);
+    attribute(this.mute, "aria-pressed", String(muted));
+    put(this.mute, muted ? "Unmute" : "Mute");
+  }
+
+  #state(state) {
+    attribute(this.root, "data-state", state);
+    put(this.state, state === "on the call" && this.#sound ? `on the call, by ${this.#sound.name}` : states[state]);
+    this.#enable();
+  }
+
+  #told(kind, detail) {
+    switch (kind) {
+      case "state":
+        this.#state(detail);
+        break;
+      case "pod":
+        for (const name of ["pod", "turn", "epoch", "backend"]) if (detail[name] !== undefined) this.facts[name](String(detail[name]));
+        break;
+      case "stream":
+        this.#agent = this.#sound.heard(detail);
+        break;
+      case "transcript":
+        this.facts.turn(String(detail.turn ?? 0));
+        this.#add(this.transcript, h("li", {}, `${detail.turn ?? ""} ${detail.text}`));
+        break;
+      case "answer":
+        this.facts.answer(detail.error ?? `${word(detail.served?.state)}, ${millis(detail.took)} ms, ${detail.served?.pod ?? ""}`
+          + (detail.forwarded ? `, passed on by ${detail.forwarded}` : ""));
+        break;
+      case "history": {
+        const { at, kind, text, ...data } = historyLine(detail);
+        const item = h("li", { "data-kind": kind }, h("time", { dateTime: at.toISOString() }, at.toLocaleTimeString()), ` ${text}`);
+        for (const [name, value] of Object.entries(data)) if (value !== undefined) item.dataset[name] = value;
+        this.#add(this.history, item);
+      }
+    }
+  }
+
+  #add(list, item) {
+    list.prepend(item);
+    while (list.children.length > keep) list.lastChild.remove();
+  }
+
+  #ask(e) {
+    e.preventDefault();
+    this.#caller?.ask(this.question.value);
+  }
+
+  async #draw() {
+    const caller = this.#caller;
+    this.mine.set(this.#sound?.level() ?? 0);
+    this.theirs.set(this.#agent?.() ?? 0);
+    if (!caller?.line) return;
+    this.facts.gap(millis(caller.ear.longest()));
+    const s = await caller.stats.of(caller.line).catch(() => undefined); // it was closed meanwhile
+    if (!s || caller !== this.#caller) return;
+    this.facts.lost(count(s.lost));
+    this.facts.concealed(millis(s.concealed));
+    this.facts.jitter(s.jitter === undefined ? absent : s.jitter.toFixed(1));
+    for (const name of ["received", "sent"]) attribute(this.root, `data-${name}`, String(s[name]));
+  }
+}
