@@ -6,17 +6,22 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/smaran-v2/smaran/services/stage/director"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // Paths that are served, besides the page's own.
 const (
-	pathAPI    = "/api/v1"
-	pathStream = pathAPI + "/stream"
-	pathState  = pathAPI + "/state"
-	pathSmaran = "/smaran"
-	pathAssets = "/assets/"
+	pathAPI     = "/api/v1"
+	pathStream  = pathAPI + "/stream"
+	pathState   = pathAPI + "/state"
+	pathOpenAPI = pathAPI + "/openapi.yaml"
+	pathReplay  = pathAPI + "/replay"
+	pathAssets  = "/assets/"
 )
+
+// methods of smaran's public API, and so of all that is served.
+var methods = []string{http.MethodDelete, http.MethodGet, http.MethodOptions, http.MethodPatch, http.MethodPost}
 
 // New serves the page, the stream, the controls and the way through to smaran. It fails with ErrOptions.
 func New(o Options) (http.Handler, error) {
@@ -46,12 +51,16 @@ func newRouter(o *Options, page *page, way *way) chi.Router {
 	stream := &stream{scene: o.Scene, log: o.Log}
 	router.Get(pathStream, stream.follow)
 	router.Get(pathState, stream.state)
-	router.Handle(pathSmaran+"/{lane}/*", way)
+	router.Get(pathOpenAPI, serveOpenAPI())
+	for _, method := range methods {
+		router.Method(method, director.PathSmaran+"{lane}/*", way)
+	}
 	router.Group(func(r chi.Router) {
 		r.Use(guard.tokens)
 		for _, f := range forms {
 			r.Post(f.path(), order(o, f))
 		}
+		r.Post(pathReplay, replay(o))
 	})
 	return router
 }
@@ -59,14 +68,14 @@ func newRouter(o *Options, page *page, way *way) chi.Router {
 func notFound(w http.ResponseWriter, r *http.Request) {
 	wire.Problem{
 		Status: http.StatusNotFound, Code: wire.CodeNotFound, Detail: "there is nothing at this path",
-		Received: r.URL.Path, Expected: "the page, " + pathStream + " or another path of " + pathAPI,
+		Received: r.URL.Path, Expected: "what " + pathOpenAPI + " lists",
 	}.Write(w)
 }
 
 func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var allowed []string
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for _, method := range methods {
 			if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
 				allowed = append(allowed, method)
 			}

@@ -3,9 +3,11 @@ package stage_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -160,4 +162,46 @@ func (d *doer) Do(_ context.Context, o director.Order) (uint32, error) {
 	}
 	d.orders = append(d.orders, o)
 	return uint32(len(d.orders)), nil
+}
+
+func body(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }
+
+func asJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(b)
+}
+
+func parsed(t *testing.T, b []byte) (v any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(b, &v))
+	return v
+}
+
+// ending is a response whose reader leaves once it has something.
+type ending struct {
+	*httptest.ResponseRecorder
+	end func()
+}
+
+func (e *ending) Write(b []byte) (int, error) {
+	defer e.end()
+	return e.ResponseRecorder.Write(b)
+}
+
+// somebody is a smaran that answers 418 to everything.
+func somebody(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// nobody is where no smaran is.
+func nobody(t *testing.T) string {
+	t.Helper()
+	s := httptest.NewServer(http.NotFoundHandler())
+	s.Close()
+	return s.URL
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/smaran-v2/smaran/services/stage/director"
+	"github.com/smaran-v2/smaran/services/stage/recording"
 	"github.com/smaran-v2/smaran/services/stage/scene"
 	"github.com/smaran-v2/smaran/services/stage/venue"
 	"github.com/smaran-v2/smaran/services/stage/web"
@@ -21,6 +22,8 @@ type Options struct {
 	Scene *scene.Scene
 	// Doer carries out orders. Nil: nothing can be steered here, as while a recording is played.
 	Doer director.Doer
+	// Player plays a recording. Nil: none is played. It and a Doer exclude each other.
+	Player *recording.Player
 	// Lanes whose smaran is reached below /smaran/{lane}/.
 	Lanes []venue.Lane
 	// Page has index.html and the files that it loads. Nil: web.Files.
@@ -36,6 +39,9 @@ func (o *Options) complete() error {
 	if o.Scene == nil {
 		return fmt.Errorf("%w: no scene", ErrOptions)
 	}
+	if o.Doer != nil && o.Player != nil {
+		return fmt.Errorf("%w: a recording that is played can't be steered as a fleet", ErrOptions)
+	}
 	if o.Page == nil {
 		o.Page = web.Files
 	}
@@ -46,4 +52,4 @@ func (o *Options) complete() error {
 }
 
 // steerable is whether a request can change anything but a call of its own.
-func (o *Options) steerable() bool { return o.Doer != nil }
+func (o *Options) steerable() bool { return o.Doer != nil || o.Player != nil }

@@ -1,12 +1,11 @@
 package stage
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 
 	"github.com/smaran-v2/smaran/services/stage/director"
+	"github.com/smaran-v2/smaran/services/stage/recording"
 	"github.com/smaran-v2/smaran/services/stage/venue"
 	"github.com/smaran-v2/smaran/services/wire"
 )
@@ -51,7 +50,7 @@ func order(o *Options, f form) http.HandlerFunc {
 		do := director.Order{Verb: f.verb}
 		var lane string
 		members := []member{optional("lane", &lane)}
-		if err := readMembers(w, r, append(members, f.members(&do)...)); err != nil {
+		if _, err := readMembers(w, r, append(members, f.members(&do)...)); err != nil {
 			writeProblem(w, err, f.example)
 			return
 		}
@@ -74,59 +73,32 @@ func order(o *Options, f form) http.HandlerFunc {
 	}
 }
 
-// errNoFleet is what every verb fails with where the stage only shows.
-var errNoFleet = &refusal{status{http.StatusConflict, wire.CodeNotPossible}, "nothing can be steered here: this stage only shows"}
+const exampleSteering = `{"speed":2,"at_ms":12000}`
 
-// status is how an error is shown.
-type status struct {
-	http int
-	code wire.Code
-}
-
-var internal = status{http.StatusInternalServerError, wire.CodeInternal}
-
-// refusal is an error that knows its status.
-type refusal struct {
-	status status
-	detail string
-}
-
-func (r *refusal) Error() string { return r.detail }
-
-// statusOf is the one place where errors get statuses.
-func statusOf(err error) status {
-	var (
-		refused  *refusal
-		tooLarge *http.MaxBytesError
-	)
-	switch {
-	case errors.As(err, &refused):
-		return refused.status
-	case errors.As(err, &tooLarge):
-		return status{http.StatusRequestEntityTooLarge, wire.CodeBodyTooLarge}
-	case errors.Is(err, director.ErrOrder):
-		return status{http.StatusBadRequest, wire.CodeBadRequest}
-	case errors.Is(err, venue.ErrUnknown):
-		return status{http.StatusNotFound, wire.CodeNotFound}
-	case errors.Is(err, venue.ErrNotHere):
-		return status{http.StatusConflict, wire.CodeNotPossible}
-	case errors.Is(err, director.ErrBusy):
-		return status{http.StatusConflict, wire.CodeBusy}
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return status{http.StatusServiceUnavailable, wire.CodeUpstreamUnavailable}
+// replay is POST /api/v1/replay.
+func replay(o *Options) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if o.Player == nil {
+			writeProblem(w, errNoRecording, exampleSteering)
+			return
+		}
+		var speed, at float64
+		given, err := readMembers(w, r, []member{optional("speed", &speed), optional("at_ms", &at)})
+		if err != nil {
+			writeProblem(w, err, exampleSteering)
+			return
+		}
+		var s recording.Steering
+		if given["speed"] {
+			s.Speed = &speed
+		}
+		if given["at_ms"] {
+			s.AtMs = &at
+		}
+		if err := o.Player.Steer(s); err != nil {
+			writeProblem(w, err, exampleSteering)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
 	}
-	return internal
-}
-
-// writeProblem answers with err, and shows a right order where that helps.
-func writeProblem(w http.ResponseWriter, err error, example string) {
-	s := statusOf(err)
-	p := wire.Problem{Status: s.http, Code: s.code, Detail: err.Error()}
-	switch {
-	case s == internal:
-		p.Detail = "an error in the stage itself; its log says more"
-	case s.http == http.StatusBadRequest, s.http == http.StatusUnsupportedMediaType:
-		p.Example = example
-	}
-	p.Write(w)
 }

@@ -19,6 +19,17 @@ type file struct {
 	etag    string
 }
 
+func newFile(content []byte) file {
+	sum := sha256.Sum256(content)
+	return file{content: content, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`}
+}
+
+func (f file) serve(w http.ResponseWriter, r *http.Request, name string) {
+	w.Header().Set("ETag", f.etag)
+	w.Header().Set("Cache-Control", "no-cache")
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(f.content))
+}
+
 const indexFile = "index.html"
 
 func newPage(from fs.FS) (*page, error) {
@@ -31,8 +42,7 @@ func newPage(from fs.FS) (*page, error) {
 		if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(content)
-		p.files[path] = file{content: content, etag: `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`}
+		p.files[path] = newFile(content)
 		return nil
 	})
 	if err != nil {
@@ -56,7 +66,5 @@ func (p *page) serve(w http.ResponseWriter, r *http.Request, name string) {
 		notFound(w, r)
 		return
 	}
-	w.Header().Set("ETag", f.etag)
-	w.Header().Set("Cache-Control", "no-cache")
-	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(f.content))
+	f.serve(w, r, name)
 }

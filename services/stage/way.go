@@ -11,6 +11,7 @@ import (
 
 	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
+	"github.com/smaran-v2/smaran/services/stage/director"
 	"github.com/smaran-v2/smaran/services/stage/venue"
 	"github.com/smaran-v2/smaran/services/wire"
 )
@@ -30,13 +31,10 @@ func newWay(lanes []venue.Lane) (*way, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: lane %s: %w", ErrOptions, l.ID, err)
 		}
-		w.lanes[l.ID] = proxy(target, SmaranPath(l.ID))
+		w.lanes[l.ID] = proxy(target, director.PathSmaran+url.PathEscape(l.ID))
 	}
 	return w, nil
 }
-
-// SmaranPath is the path below which a lane's smaran is reached.
-func SmaranPath(lane string) string { return pathSmaran + "/" + url.PathEscape(lane) }
 
 func (p *way) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	lane := chi.URLParam(r, "lane")
