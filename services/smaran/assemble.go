@@ -84,6 +84,7 @@ func (a *app) build(cfg Config, tel *telemetry.Telemetry, clock clockwork.Clock)
 	}
 	a.api, err = edge.New(edge.Options{
 		Service: a.service, SessionMode: cfg.SessionMode, MaxBody: cfg.MaxBody, Origins: cfg.origins(),
+		Relay:  edge.Relay{URLs: cfg.TurnURLs, Secret: []byte(cfg.TurnSecret), TTL: cfg.TurnTTL},
 		Tracer: tel.Tracer, Propagator: tel.Propagator, Metrics: tel.Registry, Clock: clock, Log: tel.Log,
 	})
 	return err

@@ -3,6 +3,8 @@ package smaran
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -57,6 +59,12 @@ type Config struct {
 	TokenKeys string        `env:"TOKEN_KEYS"`
 	TokenTTL  time.Duration `env:"TOKEN_TTL" envDefault:"1h"`
 
+	// TurnURLs are where callers find the relay, such as turn:127.0.0.1:3478?transport=udp, separated by commas; none says that pods are
+	// reached directly. TurnSecret is the relay's, and TurnTTL how long what it lets in with it lives.
+	TurnURLs   []string      `env:"TURN_URLS"`
+	TurnSecret string        `env:"TURN_SECRET"`
+	TurnTTL    time.Duration `env:"TURN_TTL" envDefault:"1h"`
+
 	// RequestTimeout bounds a request. Event streams have no bound.
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" envDefault:"300s"`
 	// MaxBody bounds a request's body, in bytes.
@@ -97,10 +105,25 @@ func (c *Config) Validate() error {
 	want(c.ShutdownGrace >= 0, "SHUTDOWN_GRACE is %v, expected 0 or more", c.ShutdownGrace)
 	_, err := token.ParseKeys(c.TokenKeys)
 	want(err == nil, "TOKEN_KEYS: %v", err)
+	for _, u := range c.TurnURLs {
+		want(isTurn(u), "TURN_URLS has %q, expected such as turn:127.0.0.1:3478?transport=udp", u)
+	}
+	want(len(c.TurnURLs) == 0 || c.TurnSecret != "", "TURN_URLS is set without TURN_SECRET, which is the relay's")
+	want(c.TurnTTL >= time.Second, "TURN_TTL is %v, expected 1s or more", c.TurnTTL)
 	if len(wrong) > 0 {
 		return errors.New(strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// isTurn is whether s is a URL of RFC 7065 with a port.
+func isTurn(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "turn" && u.Scheme != "turns" || u.Fragment != "" {
+		return false
+	}
+	host, port, err := net.SplitHostPort(u.Opaque)
+	return err == nil && host != "" && port != "" && slices.Contains([]string{"", "transport=udp", "transport=tcp"}, u.RawQuery)
 }
 
 // noOrigins is the value of CORSOrigins for none.

@@ -301,4 +301,3 @@ func TestHealth(t *testing.T) {
 	environ := []string{"TURN_SECRET=" + secret, "TURN_RELAY_ADDRESS=" + loopback, "TURN_PEERS=10.0.0.0/8", "TURN_ADMIN_LISTEN=" + r.admin}
 	require.NoError(t, turn.Run(t.Context(), []string{"health"}, environ, io.Discard, io.Discard))
 }
-

@@ -42,6 +42,10 @@ func (h *handler) placeCall(w http.ResponseWriter, r *http.Request) {
 	}
 	header.Set(wire.HeaderAcceptPatch, wire.ContentTypeSDPFragment)
 	header.Set("Cache-Control", "no-store")
+	if err := h.link(header, id); err != nil {
+		writeProblem(w, err)
+		return
+	}
 	w.WriteHeader(http.StatusCreated)
 	_, _ = w.Write([]byte(res.GetSdp())) // a client that is gone can't be told
 }
@@ -106,13 +110,7 @@ func (h *handler) controlCall(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, res)
 }
 
-// describeCalls and describeCall answer OPTIONS (section 4.2: Accept-Post).
-func describeCalls(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Allow", "OPTIONS, POST")
-	w.Header().Set("Accept-Post", wire.ContentTypeSDP)
-	w.WriteHeader(http.StatusNoContent)
-}
-
+// describeCall answers OPTIONS.
 func describeCall(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Allow", "DELETE, OPTIONS, PATCH")
 	w.Header().Set(wire.HeaderAcceptPatch, wire.ContentTypeSDPFragment)

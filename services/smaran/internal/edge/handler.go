@@ -22,7 +22,7 @@ import (
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
-// Options of the public API. All are needed.
+// Options of the public API. All but Relay are needed.
 type Options struct {
 	Service     *core.Service
 	SessionMode session.Policy
@@ -30,6 +30,7 @@ type Options struct {
 	MaxBody int64
 	// Origins may call from a browser; "*" is any, without cookies.
 	Origins []string
+	Relay   Relay
 
 	Tracer     trace.TracerProvider
 	Propagator propagation.TextMapPropagator
@@ -66,7 +67,7 @@ func New(o Options) (http.Handler, error) {
 		r.Get(call+"/events", h.events)
 		r.Post(call+"/control", h.controlCall)
 	})
-	router.Options(wire.PathCalls, describeCalls)
+	router.Options(wire.PathCalls, h.describeCalls)
 	router.Post(wire.PathSessions, h.createSession)
 	router.Get(wire.PathFleet, h.fleet)
 

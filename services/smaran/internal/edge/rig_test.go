@@ -43,6 +43,7 @@ type settings struct {
 	policy   mesh.Policy
 	peers    peers.Way
 	clock    clockwork.Clock
+	relay    edge.Relay
 }
 
 // server is smaran's public API over a fleet.
@@ -84,7 +85,7 @@ func start(t testing.TB, fleet *podtest.Fleet, edit ...func(*settings)) *server 
 	})
 	require.NoError(t, err)
 	handler, err := edge.New(edge.Options{
-		Service: service, SessionMode: set.mode, MaxBody: set.maxBody, Origins: set.origins,
+		Service: service, SessionMode: set.mode, MaxBody: set.maxBody, Origins: set.origins, Relay: set.relay,
 		Tracer: set.tracer, Propagator: propagation.TraceContext{}, Metrics: s.metrics, Clock: clock, Log: log,
 	})
 	require.NoError(t, err)
