@@ -64,7 +64,7 @@ func (s Seen) Scraped(by string, text io.Reader) error {
 // every stands for programs, all of which emit the metric.
 const every = "all"
 
-var programs = []string{"smaran", "jarvis", "mesh", "loadtest"}
+var programs = []string{"smaran", "jarvis", "mesh", "turn", "loadtest"}
 
 // Differences are those between a table and what was emitted, either way, a line each and sorted; none is agreement.
 func Differences(table []Metric, seen Seen) []string {

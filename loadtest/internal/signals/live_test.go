@@ -164,7 +164,7 @@ func TestTelemetryIsAContract(t *testing.T) {
 		require.Len(t, signals.Differences(renamed, w.metrics), 2, "a metric that is renamed is noticed, from either side")
 	})
 	t.Run("promtool would find nothing", func(t *testing.T) {
-		require.Len(t, w.texts, 4, "smaran, jarvis, mesh and loadtest")
+		require.Len(t, w.texts, 5, "smaran, jarvis, mesh, turn and loadtest")
 		for job, text := range w.texts {
 			problems, err := promlint.New(strings.NewReader(text)).Lint()
 			require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -27,6 +28,7 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/signals/notes"
 	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/testreal"
+	"github.com/smaran-v2/smaran/services/turn"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -89,7 +91,8 @@ func watchAll(t *testing.T) *watcher {
 			}
 		})
 	}
-	repeat(300*time.Millisecond, func(ctx context.Context) { w.scrape(ctx, targets.URL, loadtest) })
+	relay := startRelay(ctx, t, &work)
+	repeat(300*time.Millisecond, func(ctx context.Context) { w.scrape(ctx, targets.URL, loadtest, relay) })
 	if w.notes != nil { // a round that fails is made up for by the next
 		repeat(500*time.Millisecond, func(ctx context.Context) { _ = w.notes.Round(ctx) })
 	}
@@ -134,8 +137,25 @@ func (w *watcher) targets(rw http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(rw, answer)
 }
 
+// startRelay runs one that nobody uses, as no fleet on one machine needs it, and returns the address of its admin port.
+func startRelay(ctx context.Context, t *testing.T, work *sync.WaitGroup) (admin string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	admin = l.Addr().String()
+	require.NoError(t, l.Close())
+	work.Go(func() {
+		// Where it does not start, what it emits is missed.
+		_ = turn.Run(ctx, nil, []string{
+			"TURN_LISTEN=127.0.0.1:0", "TURN_ADMIN_LISTEN=" + admin, "TURN_SECRET=a secret of the tests", "TURN_RELAY_ADDRESS=127.0.0.1",
+			"TURN_PEERS=192.0.2.0/24",
+		}, io.Discard, io.Discard)
+	})
+	return admin
+}
+
 // scrape asks everything once. What does not answer is gone, or will answer next time.
-func (w *watcher) scrape(ctx context.Context, targets, loadtest string) {
+func (w *watcher) scrape(ctx context.Context, targets, loadtest, relay string) {
 	var list []struct {
 		Targets []string
 		Labels  map[string]string
@@ -151,6 +171,7 @@ func (w *watcher) scrape(ctx context.Context, targets, loadtest string) {
 		}
 	}
 	one("loadtest", loadtest)
+	one("turn", relay)
 	for _, to := range list {
 		if job := to.Labels["job"]; job != envoyJob {
 			one(job, to.Targets[0])
