@@ -1,0 +1,166 @@
+// The charts of a lane, over the last minutes. All lanes share their scales; every event is a line with its name.
+import { attribute, h } from "./dom.js";
+import { clock, count, millis } from "./format.js";
+import { running } from "./store.js";
+
+const span = 120; // seconds shown
+const least = 20; // seconds of it that are ahead when there are none yet
+
+// Each chart: its title, and its lines with colour and dash.
+const kinds = [
+  ["latency", "Inference", "ms", [
+    ["p50", (p) => p.inferenceP50Ms, "accent", []],
+    ["p99", (p) => p.inferenceP99Ms, "pod-6", [6, 3]],
+  ]],
+  ["trouble", "Each second", "", [
+    ["cold", (p) => p.cold, "accent", []],
+    ["misroutes", (p) => p.misroutes, "warn", [6, 3]],
+    ["dropped", (p) => p.dropped, "bad", [2, 2]],
+  ]],
+  ["gap", "Worst media gap", "ms", [["gap", (p) => p.worstGapMs, "pod-4", []]]],
+];
+
+// Scales are what the charts of all lanes have in common.
+export class Scales {
+  #store;
+  from = 0;
+  to = least;
+  most = {};
+
+  constructor(store) { this.#store = store; }
+
+  update() {
+    this.to = Math.max(least, Math.ceil(this.#store.at() / 1000));
+    this.from = Math.max(0, this.to - span);
+    for (const [kind, , , lines] of kinds) {
+      let most = 0;
+      for (const l of this.#store.lanes()) {
+        for (const p of this.#store.points(l.id).values()) {
+          if (p.second >= this.from) for (const [, of] of lines) most = Math.max(most, of(p) ?? 0);
+        }
+      }
+      this.most[kind] = nice(most, kind === "trouble" ? 4 : 200);
+    }
+  }
+}
+
+// nice is the next of 1, 2, 2.5, 5 times a power of ten.
+function nice(x, floor) {
+  const wanted = Math.max(x * 1.08, floor);
+  const power = 10 ** Math.floor(Math.log10(wanted));
+  return [1, 2, 2.5, 5, 10].map((f) => f * power).find((n) => n >= wanted);
+}
+
+export class Charts {
+  #store; #lane; #theme; #scales;
+  #plots = [];
+
+  constructor({ store, lane, theme, scales }) {
+    this.#store = store;
+    this.#lane = lane;
+    this.#theme = theme;
+    this.#scales = scales;
+    for (const kind of kinds) this.#plots.push(this.#figure(kind));
+    this.elements = this.#plots.map((p) => p.element);
+  }
+
+  #figure([kind, title, unit, lines]) {
+    const key = lines.map(([name, , colour, dash]) => h("span.key", { "data-line": dash.length ? (dash[0] > 3 ? "dashed" : "dotted") : "solid", style: `--c: var(--${colour})` }, name));
+    const body = h("div.plot", { role: "img" });
+    const element = h("figure.chart", { "data-chart": kind },
+      h("figcaption", null, h("b", null, title), unit && h("small", null, unit), ...(lines.length > 1 ? key : [])), body);
+    const plot = { kind, title, unit, lines, body, element, chart: null };
+    new ResizeObserver(() => this.#build(plot)).observe(body);
+    return plot;
+  }
+
+  // recolour after another theme was chosen.
+  recolour() {
+    for (const p of this.#plots) {
+      p.chart?.destroy();
+      p.chart = null;
+      this.#build(p);
+    }
+  }
+
+  update() {
+    for (const p of this.#plots) {
+      if (!p.chart) continue;
+      p.chart.setData(this.#data(p));
+      attribute(p.body, "aria-label", this.#summary(p));
+    }
+  }
+
+  #build(p) {
+    const { clientWidth: width, clientHeight: height } = p.body;
+    if (!width || !height) return;
+    if (p.chart) {
+      p.chart.setSize({ width, height });
+      return;
+    }
+    const axis = { stroke: this.#theme.colour("muted"), font: "11px system-ui, sans-serif", ticks: { show: false } };
+    const lines = { stroke: this.#theme.colour("line"), width: 1 };
+    p.chart = new globalThis.uPlot({
+      width, height, padding: [16, 8, 0, 0], cursor: { show: false }, legend: { show: false },
+      scales: { x: { time: false, range: () => [this.#scales.from, this.#scales.to] }, y: { range: () => [0, this.#scales.most[p.kind] ?? 1] } },
+      axes: [
+        { ...axis, size: 20, gap: 3, space: 50, grid: { show: false }, values: (_, all) => all.map((s) => clock(s * 1000)) },
+        { ...axis, size: 40, gap: 4, space: 26, grid: lines, values: (_, all) => all.map(count) },
+      ],
+      series: [{}, ...p.lines.map(([, , colour, dash]) => ({ stroke: this.#theme.colour(colour), width: 2, dash, points: { show: false }, spanGaps: false }))],
+      hooks: { draw: [(u) => this.#events(u)] },
+    }, this.#data(p), p.body);
+  }
+
+  #data(p) {
+    const points = this.#store.points(this.#lane);
+    const x = [];
+    const ys = p.lines.map(() => []);
+    for (let s = this.#scales.from; s <= this.#scales.to; s++) {
+      x.push(s);
+      const point = points.get(s);
+      p.lines.forEach(([, of], i) => ys[i].push(point ? of(point) ?? null : null));
+    }
+    return [x, ...ys];
+  }
+
+  // events draws a line for each event, shaded until it is done, with its name where there is room.
+  #events(u) {
+    const c = u.ctx;
+    const px = devicePixelRatio;
+    const { left, top, width, height } = u.bbox;
+    let free = left; // where the next name may begin
+    c.save();
+    c.font = `600 ${10.5 * px}px system-ui, sans-serif`;
+    c.textBaseline = "bottom";
+    for (const e of this.#store.events()) {
+      const begin = e.startedMs / 1000;
+      const end = running(e) ? this.#scales.to : (e.finishedMs ?? e.startedMs) / 1000;
+      if (e.lane !== this.#lane || end < this.#scales.from) continue;
+      const x = Math.max(left, u.valToPos(begin, "x", true));
+      c.fillStyle = c.strokeStyle = this.#theme.colour(e.error ? "bad" : "ink");
+      c.globalAlpha = 0.07;
+      c.fillRect(x, top, Math.max(0, Math.min(left + width, u.valToPos(end, "x", true)) - x), height);
+      if (begin < this.#scales.from) continue;
+      c.globalAlpha = 0.8;
+      c.lineWidth = px;
+      c.setLineDash([3 * px, 3 * px]);
+      c.beginPath();
+      c.moveTo(x, top);
+      c.lineTo(x, top + height);
+      c.stroke();
+      c.globalAlpha = 1;
+      const wide = c.measureText(e.name).width;
+      const at = Math.min(x, left + width - wide);
+      if (at < free) continue;
+      c.fillText(e.name, at, top - 2 * px);
+      free = at + wide + 6 * px;
+    }
+    c.restore();
+  }
+
+  #summary(p) {
+    const last = [...this.#store.points(this.#lane).values()].at(-1);
+    return `${p.title}, ${p.unit || "count"}, last second: ${p.lines.map(([name, of]) => `${name} ${last ? millis(of(last)) : "–"}`).join(", ")}`;
+  }
+}

@@ -1,0 +1,132 @@
+// One lane: its head, meters, grid, ring and charts.
+import { attribute, h, put, show } from "./dom.js";
+import { byName, percent, plural, seconds, word } from "./format.js";
+import { Charts } from "./charts.js";
+import { Grid } from "./grid.js";
+import { Meters } from "./meters.js";
+import { Hues } from "./palette.js";
+import { Ring } from "./ring.js";
+import { running } from "./store.js";
+
+const late = 0.05; // share of requests sent late above which latencies say little
+const slowly = 1000; // ms between two texts for those who do not see the grid
+
+export class Lane {
+  #store; #id; #hues = new Hues();
+  #parts = {};
+  #meters = new Meters();
+  #described = 0;
+
+  // backend is called with a backend that was chosen.
+  constructor({ store, id, theme, frames, scales, still, pick, backend }) {
+    this.#store = store;
+    this.#id = id;
+    const shared = { store, lane: id, hues: this.#hues, theme, frames, scales, still, pick };
+    this.grid = new Grid(shared);
+    this.ring = new Ring(shared);
+    this.charts = new Charts(shared);
+    const p = this.#parts;
+    p.name = h("h2", { id: `lane-${id}` });
+    p.policy = h("span.policy");
+    p.state = h("span.state");
+    p.busy = h("span.busy", { hidden: true });
+    p.select = h("select", { "aria-label": `Backend of lane ${id}`, "data-verb": "backend", onchange: () => backend(id, p.select.value) });
+    p.late = h("p.late", { hidden: true });
+    p.reason = h("p.reason", { hidden: true });
+    p.rows = h("tbody");
+    p.table = h("table.aside", { "data-table": id }, h("caption", null, `Pods of lane ${id}`),
+      h("thead", null, h("tr", null, ...["Pod", "Phase", "Sessions", "Calls", "Restarts"].map((t) => h("th", { scope: "col" }, t)))), p.rows);
+    p.toggle = h("button.quiet", { type: "button", "aria-expanded": "false", onclick: () => this.#toggle() }, "Table");
+    const [latency, trouble, gap] = this.charts.elements;
+    this.element = h("article.lane", { "data-lane": id, "aria-labelledby": `lane-${id}` },
+      h("header.head", null, h("span.id", { "aria-hidden": "true" }, id), p.name, p.policy, p.state, p.busy, h("span.push"), p.select, p.toggle),
+      h("div.notes", null, p.reason, p.late), this.#meters.element, this.grid.element,
+      h("div.under", null, this.ring.element, latency, p.table), h("div.more", null, trouble, gap));
+  }
+
+  // update takes what the store has of these kinds of things.
+  update(kinds) {
+    const lane = this.#store.lane(this.#id);
+    if (!lane) return;
+    this.#hues.keep(this.#names());
+    if (kinds.has("lanes") || kinds.has("events")) this.#head(lane);
+    if (kinds.has("lanes")) this.#meters.update(lane);
+    if (kinds.has("pods") || kinds.has("sessions") || kinds.has("recording")) this.grid.update();
+    if (kinds.has("pods") || kinds.has("sessions") || kinds.has("rings") || kinds.has("lanes")) this.ring.update();
+    if (kinds.has("points") || kinds.has("events")) this.charts.update();
+    if (kinds.has("pods") || kinds.has("sessions")) this.#describeSoon();
+  }
+
+  recolour() {
+    this.grid.recolour();
+    this.ring.recolour();
+    this.charts.recolour();
+  }
+
+  // names of pods: those that are, those that a dead column or the ring still shows.
+  #names() {
+    const names = this.#store.pods(this.#id).map((p) => p.name).sort(byName);
+    return [...new Set([...names, ...this.grid.names(), ...(this.#store.ring(this.#id)?.pods ?? [])])];
+  }
+
+  #head(lane) {
+    const p = this.#parts;
+    put(p.name, lane.backend || "no backend");
+    put(p.policy, lane.policy);
+    const state = word(lane.state);
+    put(p.state, state === "up" || state === "unspecified" ? "" : state === "down" ? "does not answer" : state);
+    attribute(this.element, "data-state", state);
+    put(p.reason, lane.reason || (lane.load?.attached ? "" : "No crowd is attached: there is no load."));
+    show(p.reason, p.reason.textContent !== "");
+    const share = lane.load?.lateShare;
+    show(p.late, share > late);
+    if (share > late) put(p.late, `${percent(share)} of the requests left more than 20 ms late: this machine is at its limit, and latencies say little now.`);
+    this.#busy();
+    this.#offer(lane);
+  }
+
+  #busy() {
+    const under = this.#store.events().filter((e) => e.lane === this.#id && running(e));
+    put(this.#parts.busy, under.map((e) => `${e.name}, ${seconds(Math.max(0, this.#store.at() - e.startedMs))}`).join("; "));
+    show(this.#parts.busy, under.length > 0);
+    attribute(this.element, "aria-busy", under.length ? "true" : null);
+  }
+
+  #offer(lane) {
+    const { select } = this.#parts;
+    show(select, !this.#store.recording());
+    const names = [...new Set([lane.backend, ...lane.backends])].filter(Boolean);
+    if (names.join() !== [...select.options].map((o) => o.value).join()) select.replaceChildren(...names.map((n) => h("option", { value: n }, n)));
+    if (document.activeElement !== select) select.value = lane.backend;
+    select.disabled = !lane.verbs.includes("backend");
+    select.title = select.disabled ? `The backend can't be changed here${lane.verbsReason ? `: ${lane.verbsReason}` : ""}` : "";
+  }
+
+  #toggle() {
+    const shown = this.#parts.table.classList.toggle("aside");
+    attribute(this.#parts.toggle, "aria-expanded", String(!shown));
+  }
+
+  #describeSoon() {
+    if (this.#described) return;
+    this.#described = setTimeout(() => {
+      this.#described = 0;
+      this.#describe();
+    }, this.#parts.rows.childElementCount ? slowly : 0);
+  }
+
+  // describe the grid in words and in a table.
+  #describe() {
+    const pods = this.#store.pods(this.#id).sort((a, b) => byName(a.name, b.name));
+    const sessions = this.#store.sessions(this.#id);
+    const held = new Map();
+    for (const s of sessions) held.set(s.pod, (held.get(s.pod) ?? 0) + 1);
+    const none = sessions.filter((s) => !this.#store.pod(this.#id, s.pod)).length;
+    this.grid.describe(`${plural(pods.length, "pod")}, ${plural(sessions.length, "session")}, ${none} without a pod. ` +
+      pods.map((p) => `${p.name}: ${held.get(p.name) ?? 0}${p.phase === "POD_PHASE_READY" ? "" : `, ${word(p.phase)}`}`).join("; "));
+    const cells = (...texts) => texts.map((t) => h("td", null, String(t)));
+    this.#parts.rows.replaceChildren(
+      ...pods.map((p) => h("tr", null, h("th", { scope: "row" }, p.name), ...cells(word(p.phase), held.get(p.name) ?? 0, p.calls, p.restarts))),
+      h("tr", null, h("th", { scope: "row" }, "no pod"), ...cells("", none, "", "")));
+  }
+}

@@ -1,0 +1,47 @@
+// The meters of a lane: figures since it was opened or reset, and of the last ten seconds.
+import { h, put } from "./dom.js";
+import { absent, count, millis } from "./format.js";
+
+// Each meter: its name, its figure, what stands small beside it, and whether the figure is one to look at.
+const meters = [
+  ["moved", "Sessions moved", (m) => [count(m?.moved), `expected ${count(m?.expected)}`, differs(m)]],
+  ["misroutes", "Misroutes", (m) => [count(m?.counts.misroutes), "wrong pod", m?.counts.misroutes > 0]],
+  ["dropped", "Dropped calls", (m) => [count(m?.counts.dropped_calls), `state lost ${count(m?.counts.state_lost)}`, m?.counts.dropped_calls > 0]],
+  ["cold", "Cold starts", (m) => [count(m?.counts.cold_starts), `redials ${count(m?.counts.renegotiations)}`, m?.counts.cold_starts > 0]],
+  ["p50", "Inference p50", (m) => [millis(m?.inferenceP50Ms), "ms, last 10 s"]],
+  ["p99", "Inference p99", (m) => [millis(m?.inferenceP99Ms), "ms, last 10 s"]],
+  ["gap", "Worst media gap", (m) => [millis(m?.worstGapMs), "ms, last 10 s", m?.worstGapMs > 200]],
+  ["calls", "Calls up", (m, l) => [count(m?.callsUp), `of ${count(l?.load?.calls)}; ${requests(m)}`]],
+];
+
+const differs = (m) => m?.expected !== undefined && m.moved !== m.expected;
+
+function requests(m) {
+  if (m?.counts.requests === undefined) return `requests ${absent}`;
+  return `requests ${count(m.counts.requests)}`;
+}
+
+export class Meters {
+  #tiles = new Map();
+
+  constructor() {
+    this.element = h("dl.meters");
+    for (const [key, name] of meters) {
+      const tile = { figure: h("b"), note: h("small"), element: h("div", { "data-meter": key }) };
+      tile.element.append(h("dt", null, name), h("dd", null, tile.figure, tile.note));
+      this.#tiles.set(key, tile);
+      this.element.append(tile.element);
+    }
+  }
+
+  update(lane) {
+    for (const [key, , of] of meters) {
+      const tile = this.#tiles.get(key);
+      const [figure, note, notable] = of(lane.meters, lane);
+      put(tile.figure, figure);
+      put(tile.note, note);
+      tile.element.classList.toggle("notable", Boolean(notable));
+      tile.element.classList.toggle("absent", figure === absent);
+    }
+  }
+}
