@@ -31,6 +31,10 @@ build: ## build the programs into bin/
 demo: build ## run every backend through one short script, and write a report (4 minutes)
 	@exec bin/loadtest demo $(ARGS)
 
+.PHONY: stage
+stage: build ## run two backends side by side, and open the page that shows them (Ctrl-C ends it all)
+	@exec bin/fleet up --stage 127.0.0.1:7080 --backend handoff --beside istio-hash --listen 127.0.0.1:8080 --open $(ARGS)
+
 .PHONY: compare
 compare: build ## run every backend through every scenario, and write a report (says how long first)
 	@exec bin/loadtest compare $(ARGS)

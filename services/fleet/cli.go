@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -38,7 +39,7 @@ type cli struct {
 
 // invocation is what a command runs with.
 type invocation struct {
-	environ        []string
+	args, environ  []string
 	stdout, stderr io.Writer
 }
 
@@ -52,7 +53,10 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	parser, err := kong.New(&cli{},
 		kong.Name("fleet"),
 		kong.Description("Runs smaran, the mesh, Redis and jarvis pods on this machine, a process each."),
-		kong.Vars{"control": address, "guard": proc.GuardVerb, "backends": list(backend.Names()), "policies": list(mesh.Policies())},
+		kong.Vars{
+			"control": address, "guard": proc.GuardVerb, "backends": list(backend.Names()), "policies": list(mesh.Policies()),
+			"calls": strconv.Itoa(defaultCalls), "rate": strconv.Itoa(defaultRate),
+		},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
@@ -71,7 +75,7 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return fmt.Errorf("%w; fleet --help shows what there is", err)
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	return command.Run(&invocation{environ: environ, stdout: stdout, stderr: stderr})
+	return command.Run(&invocation{args: args, environ: environ, stdout: stdout, stderr: stderr})
 }
 
 func list[T ~string](names []T) string {

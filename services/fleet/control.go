@@ -14,10 +14,10 @@ import (
 
 // Handler serves fleet.v1. It answers only requests that name a loopback host, so that no web page reaches it by a name
 // that was made to resolve to 127.0.0.1; Connect's content types keep a page from posting to the address itself.
-func Handler(f *Fleet) http.Handler {
+func Handler(s fleetv1connect.FleetServiceHandler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(fleetv1connect.NewFleetServiceHandler(control{f}))
-	mux.HandleFunc("GET "+pathTargets, serveTargets(f))
+	mux.Handle(fleetv1connect.NewFleetServiceHandler(s))
+	mux.HandleFunc("GET "+pathTargets, serveTargets(s))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !httpserver.NamesLoopback(r) {
 			http.Error(w, "the control API is for this machine: expected a loopback Host, got "+r.Host, http.StatusForbidden)
@@ -26,6 +26,9 @@ func Handler(f *Fleet) http.Handler {
 		mux.ServeHTTP(w, r)
 	})
 }
+
+// Service steers this fleet.
+func (f *Fleet) Service() fleetv1connect.FleetServiceHandler { return control{f} }
 
 // control turns requests into changes, and errors into codes.
 type control struct{ fleet *Fleet }
@@ -86,6 +89,8 @@ func reply[T any](msg *T, err error) (*connect.Response[T], error) {
 
 func code(err error) connect.Code {
 	switch {
+	case errors.Is(err, ErrLaneDown): // whatever made it so
+		return connect.CodeUnavailable
 	case errors.Is(err, ErrUnknownPod):
 		return connect.CodeNotFound
 	case errors.Is(err, ErrConfig):

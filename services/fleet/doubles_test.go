@@ -20,8 +20,11 @@ import (
 
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	"github.com/smaran-v2/smaran/proto/jarvis/v1/jarvisv1connect"
+	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
+	"github.com/smaran-v2/smaran/proto/stage/v1/stagev1connect"
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/fleet"
+	"github.com/smaran-v2/smaran/services/lifeline"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/run"
 	"github.com/smaran-v2/smaran/services/wire"
@@ -38,7 +41,7 @@ const (
 )
 
 func doubles() map[string]run.Func {
-	return map[string]run.Func{"smaran": smaranDouble, "jarvis": jarvisDouble, "mesh": meshDouble, "fleet": fleet.Run}
+	return map[string]run.Func{"smaran": smaranDouble, "jarvis": jarvisDouble, "mesh": meshDouble, "loadtest": crowdDouble, "fleet": fleet.Run}
 }
 
 // newBinDir returns a directory with the programs of a fleet.
@@ -87,6 +90,32 @@ func jarvisDouble(ctx context.Context, _, environ []string, _, _ io.Writer) erro
 		_ = json.NewEncoder(w).Encode(lookup(environ, "JARVIS_POD"))
 	})
 	return serveDouble(ctx, environ, lookup(environ, "JARVIS_LISTEN"), lookup(environ, "JARVIS_ADMIN_LISTEN"), mux)
+}
+
+// crowdDouble says hello, and nothing else.
+func crowdDouble(ctx context.Context, args, environ []string, _, _ io.Writer) error {
+	fmt.Fprintln(os.Stderr, "double starts")
+	ctx, err := lifeline.Context(ctx, environ)
+	if err != nil {
+		return err
+	}
+	if len(args) != 5 || args[0] != "crowd" || args[1] != "--stage" || args[3] != "--lane" {
+		return fmt.Errorf("unexpected arguments: %q", args)
+	}
+	var h2c http.Protocols
+	h2c.SetUnencryptedHTTP2(true)
+	stream := stagev1connect.NewCrowdServiceClient(&http.Client{Transport: &http.Transport{Protocols: &h2c}}, args[2]).Attach(ctx)
+	hello := &stagev1.CrowdHello{Lane: args[4]}
+	if err := stream.Send(&stagev1.AttachRequest{Message: &stagev1.AttachRequest_Hello{Hello: hello}}); err != nil {
+		return err
+	}
+	for err == nil {
+		_, err = stream.Receive()
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 type jarvisService struct {

@@ -20,6 +20,8 @@ var (
 	ErrPhase = errors.New("not possible now")
 	// ErrNotReady is matched by a *NotReadyError.
 	ErrNotReady = errors.New("process does not get ready")
+	// ErrLaneDown is a lane that has no fleet now. The error says why.
+	ErrLaneDown = errors.New("no fleet now")
 	// ErrClosed is a fleet that is going down, or is down.
 	ErrClosed = errors.New("the fleet is going down")
 )

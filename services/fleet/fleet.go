@@ -26,8 +26,11 @@ type Options struct {
 	Environ []string
 	// Control is where the control API listens, for Status.
 	Control string
-	Clock   clockwork.Clock
-	Log     *slog.Logger
+	// SamePorts has New fail where Config.PortBase is taken, instead of taking another one: pods then have the addresses, and the ring
+	// has the arcs, of the fleet before.
+	SamePorts bool
+	Clock     clockwork.Clock
+	Log       *slog.Logger
 }
 
 // Fleet is a running fleet. Its methods may be called from any goroutine.
@@ -119,7 +122,7 @@ func (f *Fleet) prepare(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if f.layout, err = newLayout(ctx, f.cfg.PortBase, f.cfg.Pods, f.cfg.OneAddress); err != nil {
+	if f.layout, err = newLayout(ctx, f.cfg.PortBase, f.cfg.Pods, f.cfg.OneAddress, o.SamePorts); err != nil {
 		return err
 	}
 	if f.layout.base != f.cfg.PortBase {

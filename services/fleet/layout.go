@@ -48,15 +48,15 @@ type layout struct {
 	reservation  net.Listener
 }
 
-// newLayout finds the first base at or after wanted whose ports are free for pods 1 to pods and for what stands beside them.
-func newLayout(ctx context.Context, wanted, pods int, oneAddress bool) (*layout, error) {
+// newLayout finds the first base at or after wanted whose ports are free for pods 1 to pods and for what stands beside them; with only,
+// it takes wanted or fails.
+func newLayout(ctx context.Context, wanted, pods int, oneAddress, only bool) (*layout, error) {
 	l := &layout{ownAddresses: !oneAddress && canBind(ctx, host(1))}
-	step := baseStep
-	if !l.ownAddresses {
-		step = baseStepShared
+	last, end := error(nil), lastPortBase
+	if only {
+		end = wanted
 	}
-	var last error
-	for l.base = wanted; l.base <= lastPortBase; l.base += step {
+	for l.base = wanted; l.base <= end; l.base = l.next() {
 		if last = l.reserve(ctx, pods); last == nil {
 			return l, nil
 		}
@@ -64,7 +64,15 @@ func newLayout(ctx context.Context, wanted, pods int, oneAddress bool) (*layout,
 			return nil, context.Cause(ctx)
 		}
 	}
-	return nil, fmt.Errorf("%w: no ports are free from base %d up to %d: %w", ErrAddress, wanted, lastPortBase, last)
+	return nil, fmt.Errorf("%w: no ports are free from base %d up to %d: %w", ErrAddress, wanted, end, last)
+}
+
+// next is the base after this one.
+func (l *layout) next() int {
+	if l.ownAddresses {
+		return l.base + baseStep
+	}
+	return l.base + baseStepShared
 }
 
 func (l *layout) reserve(ctx context.Context, pods int) error {

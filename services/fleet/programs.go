@@ -22,10 +22,7 @@ const (
 
 // findPrograms looks for all of them before anything starts. It fails with ErrNoBinary.
 func findPrograms(ctx context.Context, cfg *Config, self string, environ environment) (programs, error) {
-	dir := cfg.BinDir
-	if dir == "" {
-		dir = filepath.Dir(self)
-	}
+	dir := cfg.programDir(self)
 	var p programs
 	var err error
 	if p.smaran, err = beside(dir, smaranName); err != nil {
@@ -49,6 +46,14 @@ func findPrograms(ctx context.Context, cfg *Config, self string, environ environ
 		}
 	}
 	return p, nil
+}
+
+// programDir is where the programs of the project are.
+func (c *Config) programDir(self string) string {
+	if c.BinDir != "" {
+		return c.BinDir
+	}
+	return filepath.Dir(self)
 }
 
 func beside(dir, name string) (string, error) {

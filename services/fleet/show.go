@@ -180,30 +180,46 @@ func dash(text string) string {
 }
 
 // banner says what runs and what to do with it.
-func banner(w io.Writer, s *fleetv1.StatusResponse) error {
-	control := ""
-	kinds := map[string]string{}
-	for _, p := range s.GetProcesses() {
-		kinds[p.GetName()] = p.GetKind()
-		if p.GetName() == wire.FleetProcess && p.GetAddress() != DefaultControl {
-			control = " --control " + p.GetAddress()
+func banner(w io.Writer, lanes []*fleetv1.StatusResponse) error {
+	var b strings.Builder
+	for _, lane := range lanes {
+		describeLane(&b, lane)
+		if len(lanes) > 1 {
+			fmt.Fprintf(&b, "  steered by %s ps%s, and so on\n", os.Args[0], controlFlag(lane))
 		}
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "\n%d pods behind smaran: backend %s, mesh %s (%s), redis %s\n\n",
-		len(s.GetPods()), s.GetBackend(), s.GetPolicy(), kinds["mesh"], kinds["redis"])
-	fmt.Fprintf(&b, "  %-9s %s\n  %-9s %s\n", smaranName, s.GetSmaranUrl(), meshName, s.GetMeshUrl())
-	for _, p := range s.GetPods() {
-		fmt.Fprintf(&b, "  %-9s http://%s\n", p.GetName(), p.GetAddress())
-	}
+	first := lanes[0]
 	fmt.Fprintf(&b, "\nask it, twice with one session: cold, then warm\n")
-	fmt.Fprintf(&b, "  curl -H '%s: demo-1' %s%s\n", strings.ToLower(session.Header), s.GetSmaranUrl(), wire.PathInference)
-	fmt.Fprintf(&b, "  curl %s%s\n", s.GetSmaranUrl(), wire.PathFleet)
+	fmt.Fprintf(&b, "  curl -H '%s: demo-1' %s%s\n", strings.ToLower(session.Header), first.GetSmaranUrl(), wire.PathInference)
+	fmt.Fprintf(&b, "  curl %s%s\n", first.GetSmaranUrl(), wire.PathFleet)
 	fmt.Fprintf(&b, "\nfrom another shell\n")
 	for _, verb := range []string{"ps", "scale 5", "kill", "rollout", "redis down", "smaran kill", "down"} {
-		fmt.Fprintf(&b, "  %s %s%s\n", os.Args[0], verb, control)
+		fmt.Fprintf(&b, "  %s %s%s\n", os.Args[0], verb, controlFlag(first))
 	}
 	b.WriteString("\nCtrl-C ends it all\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func describeLane(b *strings.Builder, s *fleetv1.StatusResponse) {
+	kinds := map[string]string{}
+	for _, p := range s.GetProcesses() {
+		kinds[p.GetName()] = p.GetKind()
+	}
+	fmt.Fprintf(b, "\n%d pods behind smaran: backend %s, mesh %s (%s), redis %s\n\n",
+		len(s.GetPods()), s.GetBackend(), s.GetPolicy(), kinds[meshName], kinds[redisName])
+	fmt.Fprintf(b, "  %-9s %s\n  %-9s %s\n", smaranName, s.GetSmaranUrl(), meshName, s.GetMeshUrl())
+	for _, p := range s.GetPods() {
+		fmt.Fprintf(b, "  %-9s http://%s\n", p.GetName(), p.GetAddress())
+	}
+}
+
+// controlFlag is what a verb needs to reach the fleet.
+func controlFlag(s *fleetv1.StatusResponse) string {
+	for _, p := range s.GetProcesses() {
+		if p.GetName() == wire.FleetProcess && p.GetAddress() != DefaultControl {
+			return " --control " + p.GetAddress()
+		}
+	}
+	return ""
 }

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"connectrpc.com/connect"
+
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
+	"github.com/smaran-v2/smaran/proto/fleet/v1/fleetv1connect"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -49,9 +52,14 @@ func targets(s *fleetv1.StatusResponse) []scrapeTarget {
 	return out
 }
 
-func serveTargets(f *Fleet) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
+func serveTargets(s fleetv1connect.FleetServiceHandler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		res, err := s.Status(r.Context(), connect.NewRequest(&fleetv1.StatusRequest{}))
+		if err != nil { // Prometheus keeps the targets that it has
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
 		w.Header().Set("Content-Type", wire.ContentTypeJSON)
-		_ = json.NewEncoder(w).Encode(targets(f.Status())) // whoever asked is gone otherwise
+		_ = json.NewEncoder(w).Encode(targets(res.Msg)) // whoever asked is gone otherwise
 	}
 }

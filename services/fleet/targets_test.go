@@ -22,7 +22,7 @@ type target struct {
 func (h *harness) targets(t *testing.T) map[string]target {
 	t.Helper()
 	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "http://127.0.0.1/targets", nil)
-	fleet.Handler(h.Fleet).ServeHTTP(w, r)
+	fleet.Handler(h.Service()).ServeHTTP(w, r)
 	require.Equal(t, http.StatusOK, w.Code)
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
 	var list []target

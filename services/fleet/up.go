@@ -6,26 +6,29 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
+	"connectrpc.com/connect"
 	"github.com/jonboulle/clockwork"
+	"golang.org/x/sync/errgroup"
 
+	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
 	"github.com/smaran-v2/smaran/services/lifeline"
 	"github.com/smaran-v2/smaran/services/telemetry"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
-// controlGrace is how long the last answers of the control API may take to be sent.
+// controlGrace is how long the last answers of the control API, and of the page, may take to be sent.
 const controlGrace = time.Second
 
 type upCmd struct {
-	Config `embed:""`
-	JSON   bool `help:"Print one line of JSON, a fleet.v1 StatusResponse, once all is ready, and nothing else."`
+	Config     `embed:""`
+	stageFlags `embed:""`
+	JSON       bool `help:"Print one line of JSON, a fleet.v1 StatusResponse, once all is ready, and nothing else."`
 }
 
 // Run is in the foreground until a signal, the end of its parent, or Down.
@@ -37,7 +40,7 @@ func (c *upCmd) Run(ctx context.Context, s *invocation) (err error) {
 	// A terminal that is closed ends the fleet like a Ctrl-C in it.
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
 	defer stop()
-	if err := c.Validate(); err != nil {
+	if err := errors.Join(c.Validate(), c.validate()); err != nil {
 		return err
 	}
 	self, err := os.Executable()
@@ -48,42 +51,52 @@ func (c *upCmd) Run(ctx context.Context, s *invocation) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	listener, err := httpserver.Listen(ctx, c.Control)
+	ports, err := c.listen(ctx)
 	if err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("%w: another fleet may run: see it with fleet ps, end it with fleet down, or choose another address with --control", err)
-		}
 		return err
 	}
-	f, err := New(ctx, c.Config, Options{
-		Self: self, Environ: s.environ, Control: listener.Addr().String(), Clock: clockwork.NewRealClock(), Log: log,
+	h, err := NewHouse(ctx, c.Config, ports.house(c.Beside), Options{
+		Self: self, Environ: s.environ, Control: ports.controls[0].Addr().String(), Clock: clockwork.NewRealClock(), Log: log,
 	})
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, ports.close())
 	}
-	return c.serve(ctx, s, f, listener, log)
+	return c.serve(ctx, s, h, ports, log)
 }
 
-// serve starts the fleet with its control API open, so that it can be watched, and ended, meanwhile.
-func (c *upCmd) serve(ctx context.Context, s *invocation, f *Fleet, listener net.Listener, log *slog.Logger) error {
+// serve starts the fleets with their control APIs and the page open, so that they can be watched, and ended, meanwhile.
+func (c *upCmd) serve(ctx context.Context, s *invocation, h *House, ports *ports, log *slog.Logger) error {
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
-	served := make(chan error, 1)
-	go func() {
-		served <- httpserver.Serve(serving, log, httpserver.Options{
-			Name: "control", Listener: listener, Handler: Handler(f), ShutdownGrace: controlGrace,
+	var serves errgroup.Group
+	for i, service := range h.Services() {
+		serves.Go(func() error {
+			return httpserver.Serve(serving, log, httpserver.Options{
+				Name: "control", Listener: ports.controls[i], Handler: Handler(service), ShutdownGrace: controlGrace,
+			})
 		})
-	}()
-	err := c.run(ctx, s, f, log)
-	// Changes that wait are answered before the server ends.
-	err = errors.Join(err, f.Close())
+	}
+	var err error
+	if ports.page != nil {
+		err = c.openStage(serving, s, &serves, h, ports, log)
+	}
+	if err == nil {
+		err = c.run(ctx, s, h, ports, log)
+	}
+	// Changes that wait are answered before the servers end.
+	err = errors.Join(err, h.Close())
 	stopServing()
-	return errors.Join(err, <-served)
+	return errors.Join(err, serves.Wait())
 }
 
-// run returns nil where the fleet was asked to end, at any time.
-func (c *upCmd) run(ctx context.Context, s *invocation, f *Fleet, log *slog.Logger) error {
-	err := f.Start(ctx)
+// run returns nil where the house was asked to end, at any time.
+func (c *upCmd) run(ctx context.Context, s *invocation, h *House, ports *ports, log *slog.Logger) error {
+	if ports.page != nil {
+		if err := c.invite(s, ports.pageURL(c.StageToken), log); err != nil {
+			return err
+		}
+	}
+	err := h.Start(ctx)
 	switch {
 	case errors.Is(err, ErrClosed):
 		return nil
@@ -93,20 +106,28 @@ func (c *upCmd) run(ctx context.Context, s *invocation, f *Fleet, log *slog.Logg
 	case err != nil:
 		return err
 	}
-	if err := c.announce(s.stdout, f); err != nil {
+	if err := c.announce(ctx, s.stdout, h); err != nil {
 		return err
 	}
 	select {
-	case <-f.Closed(): // Down
+	case <-h.Closed(): // Down
 	case <-ctx.Done():
 		log.Info("going down", "cause", context.Cause(ctx))
 	}
 	return nil
 }
 
-func (c *upCmd) announce(w io.Writer, f *Fleet) error {
-	if c.JSON {
-		return writeJSON(w, f.Status())
+func (c *upCmd) announce(ctx context.Context, w io.Writer, h *House) error {
+	var lanes []*fleetv1.StatusResponse
+	for _, service := range h.Services() {
+		res, err := service.Status(ctx, connect.NewRequest(&fleetv1.StatusRequest{}))
+		if err != nil {
+			return err
+		}
+		lanes = append(lanes, res.Msg)
 	}
-	return banner(w, f.Status())
+	if c.JSON {
+		return writeJSON(w, lanes[0])
+	}
+	return banner(w, lanes)
 }

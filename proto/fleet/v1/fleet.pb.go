@@ -303,7 +303,8 @@ func (x *Endpoint) GetHealth() string {
 // Process is a member of the fleet that is not a pod.
 type Process struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// smaran, mesh, redis, and fleet itself, whose address is the control API.
+	// smaran, mesh, redis, and fleet itself, whose address is the control API. With a stage also stage, the page, and the fleet's crowd;
+	// fleet-b, or another letter, is the control API of the lane beside.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Pid  int64  `protobuf:"varint,2,opt,name=pid,proto3" json:"pid,omitempty"`
 	// Where it serves.
