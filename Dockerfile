@@ -1,4 +1,4 @@
-# One file for every program of ours: docker build --build-arg SERVICE=smaran|jarvis|loadtest .
+# One file for every program of ours: docker build --build-arg SERVICE=smaran|jarvis|stage|turn|loadtest .
 # (scripts/images builds all of them, with the version, and checks their size).
 #
 # No BuildKit syntax, so that every builder works. For another platform, on an engine that can run its programs (Docker Desktop, or QEMU's
@@ -31,7 +31,7 @@ COPY services services
 # The context has no .git to ask; empty is "unknown".
 ARG VERSION
 ENV LDFLAGS="-s -w -X github.com/smaran-v2/smaran/services/version.Revision=${VERSION}"
-RUN cd services && go build -trimpath -ldflags "${LDFLAGS}" -o /out/ ./cmd/smaran ./cmd/jarvis
+RUN cd services && go build -trimpath -ldflags "${LDFLAGS}" -o /out/ ./cmd/smaran ./cmd/jarvis ./cmd/stage ./cmd/turn
 
 # Of loadtest the image holds the generator, which a run starts in the cluster; who conducts runs outside.
 FROM services AS generator
@@ -47,6 +47,16 @@ FROM ${BASE_IMAGE} AS jarvis
 COPY --from=services /out/jarvis /jarvis
 EXPOSE 8080 9090 40000/udp
 ENTRYPOINT ["/jarvis"]
+
+FROM ${BASE_IMAGE} AS stage
+COPY --from=services /out/stage /stage
+EXPOSE 7080 7081 9090
+ENTRYPOINT ["/stage"]
+
+FROM ${BASE_IMAGE} AS turn
+COPY --from=services /out/turn /turn
+EXPOSE 3478/udp 3478/tcp 9090
+ENTRYPOINT ["/turn"]
 
 FROM ${BASE_IMAGE} AS loadtest
 COPY --from=generator /out/loadtest /loadtest
