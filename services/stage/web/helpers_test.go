@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -69,6 +70,7 @@ func (d *doer) take(t *testing.T, n int) []director.Order {
 // show is a stage whose scene a test writes.
 type show struct {
 	scene *scene.Scene
+	clock *ahead
 	doer  *doer
 	url   string
 }
@@ -89,9 +91,20 @@ func files() fs.FS {
 	return all
 }
 
+// ahead is a clock that can be put forward.
+type ahead struct {
+	clockwork.Clock
+	by atomic.Int64
+}
+
+func (c *ahead) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.by.Load())) }
+
+func (c *ahead) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
+
 func newShow(t testing.TB, options ...func(*stage.Options)) *show {
 	t.Helper()
-	s := &show{scene: scene.New(clockwork.NewRealClock()), doer: &doer{}}
+	clock := &ahead{Clock: clockwork.NewRealClock()}
+	s := &show{scene: scene.New(clock), clock: clock, doer: &doer{}}
 	o := stage.Options{Scene: s.scene, Doer: s.doer, Page: files()}
 	for _, set := range options {
 		set(&o)

@@ -3,6 +3,7 @@ package web_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -41,6 +42,7 @@ func TestScreens(t *testing.T) {
 	for _, pods := range []int{3, 10} {
 		s := newShow(t)
 		talk(s.scene, pods)
+		s.clock.by.Store(int64(58 * time.Second))
 		b := s.open(t, "")
 		for _, theme := range []string{"light", "dark"} {
 			emulate(t, b, "prefers-color-scheme", theme)

@@ -101,10 +101,10 @@ export class Charts {
     const axis = { stroke: this.#theme.colour("muted"), font: "11px system-ui, sans-serif", ticks: { show: false } };
     const lines = { stroke: this.#theme.colour("line"), width: 1 };
     p.chart = new globalThis.uPlot({
-      width, height, padding: [16, 8, 0, 0], cursor: { show: false }, legend: { show: false },
+      width, height, padding: [16, 14, 0, 0], cursor: { show: false }, legend: { show: false },
       scales: { x: { time: false, range: () => [this.#scales.from, this.#scales.to] }, y: { range: () => [0, this.#scales.most[p.kind] ?? 1] } },
       axes: [
-        { ...axis, size: 20, gap: 3, space: 50, grid: { show: false }, values: (_, all) => all.map((s) => clock(s * 1000)) },
+        { ...axis, size: 22, gap: 5, space: 50, grid: { show: false }, values: (_, all) => all.map((s) => clock(s * 1000)) },
         { ...axis, size: 40, gap: 4, space: 26, grid: lines, values: (_, all) => all.map(count) },
       ],
       series: [{}, ...p.lines.map(([, , colour, dash]) => ({ stroke: this.#theme.colour(colour), width: 2, dash, points: { show: false }, spanGaps: false }))],

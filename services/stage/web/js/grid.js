@@ -1,7 +1,7 @@
 // The grid: a column per pod, a dot per session in its owner's column.
 import { h, put, show, attribute } from "./dom.js";
 import { brief, byName, plural, seconds, word } from "./format.js";
-import { columns, common, labelHeight, pitch, place } from "./layout.js";
+import { columns, common, labelHeight, least, pitch, place } from "./layout.js";
 import { classes, hues, shape } from "./palette.js";
 
 const moving = 850; // ms a dot takes to another column
@@ -109,13 +109,14 @@ export class Grid {
     for (const c of this.#order) c.held = [];
     this.#adopt(now);
     if (!this.#size.w) return;
+    this.element.style.minHeight = `${least(this.#order.length, this.#size.w)}px`;
     const boxes = columns(this.#order.length, this.#size.w, this.#size.h);
     this.#order.forEach((c, i) => (c.box = boxes[i]));
     const owners = this.#order.filter((c) => c.name !== nowhere);
     this.#pitch = common(owners.map((c) => c.box), owners.map((c) => c.held.length));
     for (const c of this.#order) {
-      c.held.sort((a, b) => a.seq - b.seq);
-      const p = Math.min(this.#pitch || 24, pitch(c.box, c.held.length));
+      c.held.sort((a, b) => a.browser - b.browser || a.seq - b.seq); // the browser's own on top, where its name has room
+      const p = Math.min(this.#pitch, pitch(c.box, c.held.length));
       c.held.forEach((d, i) => this.#send(d, place(c.box, p, i), p, now));
     }
     this.#write(now);
@@ -167,7 +168,7 @@ export class Grid {
       const dead = c.died && now - c.died <= dying;
       label.classList.toggle("narrow", box.w < 44);
       label.classList.toggle("dead", Boolean(dead));
-      put(label.parts.name, c.name === nowhere ? (box.w < 44 ? "∅" : "no pod") : wide ? c.name : brief(c.name));
+      put(label.parts.name, c.name === nowhere ? (box.w < 60 ? "none" : "no pod") : wide ? c.name : brief(c.name));
       put(label.parts.note, String(c.held.length));
       put(label.parts.state, dead ? "dead" : this.#state(c, now));
       label.title = c.name === nowhere ? "Sessions that no pod owns" : `${c.name} ${pod?.address ?? ""} ${c.phase}`;

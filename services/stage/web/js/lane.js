@@ -30,7 +30,10 @@ export class Lane {
     p.policy = h("span.policy");
     p.state = h("span.state");
     p.busy = h("span.busy", { hidden: true });
-    p.select = h("select", { "aria-label": `Backend of lane ${id}`, "data-verb": "backend", onchange: () => backend(id, p.select.value) });
+    p.select = h("select", { "aria-label": `Backend of lane ${id}`, "data-verb": "backend", onchange: () => {
+      backend(id, p.select.value);
+      p.select.value = "";
+    } });
     p.late = h("p.late", { hidden: true });
     p.reason = h("p.reason", { hidden: true });
     p.rows = h("tbody");
@@ -39,8 +42,9 @@ export class Lane {
     p.toggle = h("button.quiet", { type: "button", "aria-expanded": "false", onclick: () => this.#toggle() }, "Table");
     const [latency, trouble, gap] = this.charts.elements;
     this.element = h("article.lane", { "data-lane": id, "aria-labelledby": `lane-${id}` },
-      h("header.head", null, h("span.id", { "aria-hidden": "true" }, id), p.name, p.policy, p.state, p.busy, h("span.push"), p.select, p.toggle),
-      h("div.notes", null, p.reason, p.late), this.#meters.element, this.grid.element,
+      h("header", null,
+        h("div.head", null, h("span.id", { "aria-hidden": "true" }, id), p.name, p.policy, p.state, p.busy, h("span.push"), p.select, p.toggle), p.reason, p.late),
+      this.#meters.element, this.grid.element,
       h("div.under", null, this.ring.element, latency, p.table), h("div.more", null, trouble, gap));
   }
 
@@ -95,9 +99,10 @@ export class Lane {
   #offer(lane) {
     const { select } = this.#parts;
     show(select, !this.#store.recording());
-    const names = [...new Set([lane.backend, ...lane.backends])].filter(Boolean);
-    if (names.join() !== [...select.options].map((o) => o.value).join()) select.replaceChildren(...names.map((n) => h("option", { value: n }, n)));
-    if (document.activeElement !== select) select.value = lane.backend;
+    const key = ["", ...lane.backends].join();
+    if (key !== [...select.options].map((o) => o.value).join()) {
+      select.replaceChildren(h("option", { value: "" }, "Change backend"), ...lane.backends.map((n) => h("option", { value: n }, n)));
+    }
     select.disabled = !lane.verbs.includes("backend");
     select.title = select.disabled ? `The backend can't be changed here${lane.verbsReason ? `: ${lane.verbsReason}` : ""}` : "";
   }

@@ -1,16 +1,20 @@
 // Where columns and dots are. Numbers only: nothing here draws.
 
 export const labelHeight = 38; // px below each row of columns, for names
-const narrow = 36; // px that a column has at least, while rows can be added
-const low = 96; // px that a row has at least
+const narrow = 36; // px that a column has at least
+const low = 105; // px that a row has at least, where there are several
 const gap = 4; // px between columns
 const gapAbove = 6; // px between rows
+
+const rowsOf = (n, width) => Math.ceil(n / Math.max(1, Math.floor(width / narrow)));
+
+// least is the height that n columns need.
+export const least = (n, width) => rowsOf(n, width) * low;
 
 // columns divides width by height among n columns, in as many rows as keep them legible. It returns their boxes, without labels.
 export function columns(n, width, height) {
   if (n < 1) return [];
-  let rows = 1;
-  while (width / Math.ceil(n / rows) < narrow && height / (rows + 1) >= low) rows++;
+  const rows = rowsOf(n, width);
   const per = Math.ceil(n / rows);
   const w = width / per;
   const h = height / rows;
@@ -20,7 +24,7 @@ export function columns(n, width, height) {
   }));
 }
 
-const widest = 24; // px a dot's cell has at most
+const widest = 40; // px a dot's cell has at most
 const finest = 3;
 
 // pitch is the side of the cells in which a box holds so many dots.

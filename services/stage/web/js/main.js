@@ -108,12 +108,19 @@ function toggleLegend() {
   attribute(byID("legend-toggle"), "aria-pressed", String(shown));
 }
 
-// The call's panel is hidden on a narrow screen until it is asked for; a call in it goes on while it is hidden.
-function toggleCall() {
-  const shown = byID("call").hidden;
+// The call's panel is there from the first where it takes no room from two lanes; a call in it goes on while it is hidden.
+const roomy = matchMedia("(min-width: 1500px), (max-width: 899px)");
+let chosen = false;
+
+function showCall(shown) {
   show(byID("call"), shown);
   attribute(byID("call-toggle"), "aria-expanded", String(shown));
-  if (shown) byID("call").querySelector("button, input, select")?.focus();
+}
+
+function toggleCall() {
+  chosen = true;
+  showCall(byID("call").hidden);
+  byID("call").querySelector("button, input, select")?.focus();
 }
 
 function keepToken(token) {
@@ -167,9 +174,10 @@ const keys = new Keys([
 ]);
 byID("help-open").addEventListener("click", () => keys.open());
 
-const roomy = matchMedia("(min-width: 1500px), (max-width: 899px)");
-show(byID("call"), roomy.matches);
-attribute(byID("call-toggle"), "aria-expanded", String(roomy.matches));
+const narrow = matchMedia("(max-width: 560px)");
+if (narrow.matches) toggleLegend();
+roomy.addEventListener("change", () => chosen || showCall(roomy.matches));
+showCall(roomy.matches);
 if (new URLSearchParams(location.search).has("fps")) showFrameTimes();
 takeToken();
 mountCall(byID("call-panel"), { store });

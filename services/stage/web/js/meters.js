@@ -4,22 +4,15 @@ import { absent, count, millis } from "./format.js";
 
 // Each meter: its name, its figure, what stands small beside it, and whether the figure is one to look at.
 const meters = [
-  ["moved", "Sessions moved", (m) => [count(m?.moved), `expected ${count(m?.expected)}`, differs(m)]],
-  ["misroutes", "Misroutes", (m) => [count(m?.counts.misroutes), "wrong pod", m?.counts.misroutes > 0]],
-  ["dropped", "Dropped calls", (m) => [count(m?.counts.dropped_calls), `state lost ${count(m?.counts.state_lost)}`, m?.counts.dropped_calls > 0]],
-  ["cold", "Cold starts", (m) => [count(m?.counts.cold_starts), `redials ${count(m?.counts.renegotiations)}`, m?.counts.cold_starts > 0]],
-  ["p50", "Inference p50", (m) => [millis(m?.inferenceP50Ms), "ms, last 10 s"]],
-  ["p99", "Inference p99", (m) => [millis(m?.inferenceP99Ms), "ms, last 10 s"]],
-  ["gap", "Worst media gap", (m) => [millis(m?.worstGapMs), "ms, last 10 s", m?.worstGapMs > 200]],
-  ["calls", "Calls up", (m, l) => [count(m?.callsUp), `of ${count(l?.load?.calls)}; ${requests(m)}`]],
+  ["moved", "Sessions moved", (m) => [count(m?.moved), `expected ${count(m?.expected)}`, m?.expected !== undefined && m.moved !== m.expected]],
+  ["misroutes", "Misroutes, of requests", (m) => [count(m?.counts.misroutes), `of ${count(m?.counts.requests)}`, m?.counts.misroutes > 0]],
+  ["dropped", "Dropped calls", (m) => [count(m?.counts.dropped_calls), `redials ${count(m?.counts.renegotiations)}`, m?.counts.dropped_calls > 0]],
+  ["cold", "Cold starts", (m) => [count(m?.counts.cold_starts), `state lost ${count(m?.counts.state_lost)}`, m?.counts.cold_starts > 0]],
+  ["p50", "Inference p50, 10 s", (m) => [millis(m?.inferenceP50Ms), "ms"]],
+  ["p99", "Inference p99, 10 s", (m) => [millis(m?.inferenceP99Ms), "ms"]],
+  ["gap", "Worst gap, 10 s", (m) => [millis(m?.worstGapMs), "ms", m?.worstGapMs > 200]],
+  ["calls", "Calls up", (m, l) => [count(m?.callsUp), `of ${count(l?.load?.calls)}`]],
 ];
-
-const differs = (m) => m?.expected !== undefined && m.moved !== m.expected;
-
-function requests(m) {
-  if (m?.counts.requests === undefined) return `requests ${absent}`;
-  return `requests ${count(m.counts.requests)}`;
-}
 
 export class Meters {
   #tiles = new Map();

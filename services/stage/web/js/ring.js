@@ -98,7 +98,7 @@ export class Ring {
       const from = i ? ring.ends[i - 1] : ring.ends[n - 1] - 1;
       const owner = hue[ring.owners[i]];
       // Pods beyond the palette have narrower arcs than the pods whose hue they share.
-      const depth = thick * (1 - 0.45 * Math.min(1, Math.floor((owner ?? 0) / 8)));
+      const depth = thick * (1 - 0.3 * Math.min(1, Math.floor((owner ?? 0) / 8)));
       c.strokeStyle = this.#theme.pod(owner);
       c.lineWidth = depth;
       c.beginPath();

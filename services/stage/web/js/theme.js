@@ -1,5 +1,7 @@
 // Which theme is shown: the system's, dark or light. A projector often needs another than its laptop.
 
+import { h } from "./dom.js";
+
 const order = ["system", "dark", "light"];
 const stored = "smaran.theme";
 
@@ -26,7 +28,7 @@ export class ThemeSwitch {
   #apply() {
     if (this.#now === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = this.#now;
-    this.#button.textContent = `Theme: ${this.#now}`;
+    this.#button.replaceChildren(h("span.lead", null, "Theme: "), this.#now);
     this.#changed();
   }
 }
