@@ -60,13 +60,19 @@ func (r *Recorder) Run(ctx context.Context, s *scene.Scene) error {
 			err = r.frame(last, version)
 		}
 	}
-	if r.gzip != nil {
-		err = errors.Join(err, r.gzip.Close())
-	}
-	if err = errors.Join(err, r.file.Close()); err != nil {
+	if err = errors.Join(err, r.Close()); err != nil {
 		return fmt.Errorf("the recording %s ends early: %w", r.file.Name(), err)
 	}
 	return nil
+}
+
+// Close closes the file of a recording that is not run.
+func (r *Recorder) Close() error {
+	var err error
+	if r.gzip != nil {
+		err = r.gzip.Close()
+	}
+	return errors.Join(err, r.file.Close())
 }
 
 func (r *Recorder) frame(f *stagev1.Frame, version uint64) error {
