@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/cost"
+	"github.com/smaran-v2/smaran/loadtest/internal/crowd"
 	"github.com/smaran-v2/smaran/loadtest/internal/experiments"
 	"github.com/smaran-v2/smaran/loadtest/internal/predict"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
@@ -25,6 +26,7 @@ type commands struct {
 	Claims  experiments.Cmd `cmd:"" help:"Put to the test what the scenarios don't."`
 	Cost    cost.Cmd        `cmd:"" help:"Calculate what each backend costs a month, from assumptions that are flags."`
 	Report  report.Cmd      `cmd:"" help:"Show report.json files again, several laid over one another."`
+	Crowd   crowd.Cmd       `cmd:"" help:"Be the callers of one lane of a stage, which says how many and how fast."`
 	Probe   probe.Cmd       `cmd:"" hidden:"" help:"Answer and ask requests in a pod, for the claims that need a cluster."`
 
 	LogLevel slog.Level `help:"Level of the log on stderr: debug, info, warn or error." default:"error"`
@@ -76,7 +78,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	a := &app{args: args, stdout: stdout, stderr: stderr, telemetry: tele, log: tele.Log}
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.BindTo(stdout, (*io.Writer)(nil))
-	return command.Run(a)
+	return command.Run(a, tele, tele.Log)
 }
 
 // exitError ends the program with a code of its own.

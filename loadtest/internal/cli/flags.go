@@ -10,7 +10,6 @@ import (
 
 	"github.com/jonboulle/clockwork"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/client"
 	"github.com/smaran-v2/smaran/loadtest/internal/compose"
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
 	"github.com/smaran-v2/smaran/loadtest/internal/engine"
@@ -26,22 +25,17 @@ const (
 )
 
 // errUsage is returned for flags that parse and make no sense.
-var errUsage = errors.New("usage")
+var errUsage = engine.ErrUsage
 
 // loadFlags are the load and the fleet, as in every command that runs something.
 type loadFlags struct {
-	Calls      int               `help:"Simulated callers, each on a call." default:"24" aliases:"vus"`
-	Rate       float64           `help:"Inference requests a second, all callers together." default:"36" aliases:"qps"`
-	CallRate   float64           `help:"Calls placed a second; 0 places all within half of the warm-up." default:"0"`
-	Warmup     time.Duration     `help:"Time under load before measuring begins; calls are placed in it." default:"3s"`
-	Seed       uint64            `help:"Makes sessions, send times and the fleet's own choices; the same for every backend." default:"1"`
-	OnMisroute client.OnMisroute `help:"What a caller does when its call is elsewhere: redial or stay." default:"redial" placeholder:"WORD"`
+	Calls    int           `help:"Simulated callers, each on a call." default:"24" aliases:"vus"`
+	Rate     float64       `help:"Inference requests a second, all callers together." default:"36" aliases:"qps"`
+	CallRate float64       `help:"Calls placed a second; 0 places all within half of the warm-up." default:"0"`
+	Warmup   time.Duration `help:"Time under load before measuring begins; calls are placed in it." default:"3s"`
+	Seed     uint64        `help:"Makes sessions, send times and the fleet's own choices; the same for every backend." default:"1"`
 
-	GapThreshold time.Duration `help:"A longer gap in the agent's RTP counts as a media interruption." default:"200ms"`
-
-	Watchdog time.Duration `help:"A caller that hears nothing for so long redials." default:"100ms"`
-
-	RedialJitter time.Duration `help:"A caller whose call is lost waits a random time of up to so long before it redials." default:"0s"`
+	engine.CallerFlags `embed:""`
 
 	Grace        time.Duration `help:"How long a pod that is told to end may take for its calls." default:"5s"`
 	SessionStore string        `help:"Where the pods of the backend handoff keep conversations besides, for when one is killed: none or redis." enum:"none,redis" default:"none"`
@@ -78,20 +72,14 @@ func (f *loadFlags) Validate() error {
 		return fmt.Errorf("%w: --call-rate %v: want 0 or more", errUsage, f.CallRate)
 	case f.Warmup < 0:
 		return fmt.Errorf("%w: --warmup %v: want 0s or more", errUsage, f.Warmup)
-	case f.GapThreshold <= 0:
-		return fmt.Errorf("%w: --gap-threshold %v: want more than 0s", errUsage, f.GapThreshold)
-	case f.RedialJitter < 0:
-		return fmt.Errorf("%w: --redial-jitter %v: want 0s or more", errUsage, f.RedialJitter)
 	case f.SecondWay < 0:
 		return fmt.Errorf("%w: --second-way %v: want 0s or more", errUsage, f.SecondWay)
 	case f.SecondWay > 0 && f.Driver != localDriver:
 		return fmt.Errorf("%w: --second-way is for --driver %s; with --driver %s leave it out", errUsage, localDriver, f.Driver)
 	case f.Grace <= 0:
 		return fmt.Errorf("%w: --grace %v: want more than 0s", errUsage, f.Grace)
-	case f.Watchdog < 40*time.Millisecond:
-		return fmt.Errorf("%w: --watchdog %v: want at least 40ms, two frames", errUsage, f.Watchdog)
 	default:
-		return f.checkDriver()
+		return errors.Join(f.Check(), f.checkDriver())
 	}
 }
 

@@ -12,8 +12,8 @@ const (
 	lastWait  = time.Second
 )
 
-// backoff is the wait before attempt n, from 1.
-func backoff(random *rand.Rand, n int) time.Duration {
+// Backoff is the wait before attempt n, from 1.
+func Backoff(random *rand.Rand, n int) time.Duration {
 	wait := min(firstWait<<min(n-1, 10), lastWait)
 	return wait/2 + time.Duration(random.Int64N(int64(wait)))
 }

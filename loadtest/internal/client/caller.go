@@ -34,13 +34,9 @@ func New(cfg Config) (*Caller, error) {
 	if cfg.OnMisroute == "" {
 		cfg.OnMisroute = Redial
 	}
-	id := cfg.Session
-	if cfg.Headerless {
-		id = ""
-	}
 	c := &Caller{cfg: cfg, start: make(chan struct{})}
 	var err error
-	if c.edge, err = newEdge(cfg, id, func() { c.happened(tally.Forward) }); err != nil {
+	if c.edge, err = newEdge(cfg, func() { c.happened(tally.Forward) }); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -49,7 +45,11 @@ func New(cfg Config) (*Caller, error) {
 // Place tells Run to put the call up.
 func (c *Caller) Place() { c.startOnce.Do(func() { close(c.start) }) }
 
-// Run waits for Place, puts the call up and keeps it up until ctx ends, and hangs it up then.
+// LeaveOut has the caller send no session header from now on, or send it again. Without it the caller can only Infer.
+func (c *Caller) LeaveOut(header bool) { c.edge.headerless.Store(header) }
+
+// Run waits for Place, puts the call up and keeps it up until ctx ends, and hangs it up then. It may be run again, after it has returned: it
+// is the same conversation, on another call.
 func (c *Caller) Run(ctx context.Context) {
 	select {
 	case <-ctx.Done():
@@ -66,7 +66,7 @@ func (c *Caller) Run(ctx context.Context) {
 		call, next, ok := c.talk(ctx, call)
 		c.setCall(nil)
 		if !ok {
-			c.cfg.Recorder.HungUp()
+			c.cfg.Recorder.HungUp(c.cfg.Call, c.now())
 			c.hangup(ctx, call)
 			return
 		}
@@ -106,6 +106,7 @@ func (c *Caller) migrate(ctx context.Context, call *placed, to migration) *place
 		return nil
 	}
 	c.happened(tally.Migration)
+	c.cfg.Recorder.Moved(c.cfg.Call, c.now(), moved.offered.Pod)
 	c.setCall(moved)
 	call.endFollow() // a caller has one stream
 	<-call.followed
@@ -179,7 +180,7 @@ func (c *Caller) place(ctx context.Context, why *need) (*placed, bool) {
 		c.happened(tally.SetupFailure)
 		c.cfg.Recorder.SideError(Code(err))
 		c.cfg.Log.Debug("set-up failed", "call", c.cfg.Call, "attempt", attempt, "error", err)
-		if !c.pause(ctx, backoff(c.cfg.Random, attempt)) {
+		if !c.pause(ctx, Backoff(c.cfg.Random, attempt)) {
 			return nil, false
 		}
 	}

@@ -47,7 +47,8 @@ type Recorder interface {
 	Occurrence(tally.Occurrence)
 	Setup(tally.Setup)
 	Loss(call int, at time.Duration)
-	HungUp()
+	Moved(call int, at time.Duration, pod string)
+	HungUp(call int, at time.Duration)
 	SideError(code string)
 }
 
@@ -56,7 +57,7 @@ type Config struct {
 	// Call is the caller's number, from 0.
 	Call    int
 	Session session.ID
-	// Headerless: send no session header. Such a caller can only Infer.
+	// Headerless: send no session header. Such a caller can only Infer. Caller.LeaveOut changes it.
 	Headerless bool
 	// BaseURLs of the coordinators, without a slash at the end, which get the caller's requests in turn. There is one at least.
 	BaseURLs []string

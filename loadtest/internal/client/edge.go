@@ -29,8 +29,10 @@ type edge struct {
 	// bases take the requests in turn; turn counts them.
 	bases   []string
 	turn    atomic.Uint64
-	session session.ID // empty: headerless
-	http    *http.Client
+	session session.ID
+	// headerless: the session is left out.
+	headerless atomic.Bool
+	http       *http.Client
 	// forwarded is told of each reply that another pod than the session's owner passed on.
 	forwarded func()
 
@@ -57,12 +59,13 @@ func (e *edge) beginCall(ctx context.Context) (end func()) {
 	return func() { span.End() }
 }
 
-func newEdge(cfg Config, id session.ID, forwarded func()) (*edge, error) {
+func newEdge(cfg Config, forwarded func()) (*edge, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, fmt.Errorf("cookie jar: %w", err)
 	}
-	e := &edge{bases: cfg.BaseURLs, session: id, forwarded: forwarded, http: &http.Client{Transport: cfg.Transport, Jar: jar}}
+	e := &edge{bases: cfg.BaseURLs, session: cfg.Session, forwarded: forwarded, http: &http.Client{Transport: cfg.Transport, Jar: jar}}
+	e.headerless.Store(cfg.Headerless)
 	if !telemetry.Off(cfg.Tracer) {
 		e.tracer = cfg.Tracer.Tracer(tracerName)
 		e.http.Transport = telemetry.Transport(cfg.Transport, cfg.Tracer, cfg.Propagator, func(r *http.Request) string { return r.Method })
@@ -93,7 +96,7 @@ func (e *edge) do(ctx context.Context, method, path, contentType string, body []
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
 	}
-	if e.session != "" {
+	if !e.headerless.Load() {
 		session.Set(r.Header, e.session)
 	}
 	if token != "" {

@@ -83,7 +83,7 @@ func (c *Caller) stream(ctx context.Context, call *placed) {
 				c.cfg.Recorder.SideError(Code(err))
 			}
 		}
-		if !c.pause(ctx, backoff(c.cfg.Random, attempt)) {
+		if !c.pause(ctx, Backoff(c.cfg.Random, attempt)) {
 			return
 		}
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/jonboulle/clockwork"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/client"
 	"github.com/smaran-v2/smaran/loadtest/internal/plan"
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
 )
@@ -18,21 +17,17 @@ type dispatcher struct {
 	clock   clockwork.Clock
 	epoch   time.Time
 	warmup  time.Duration
-	callers []*client.Caller
+	callers []*Caller
 
 	// lag is how long after an action was due the timer woke; measured part only.
 	lag tally.Histogram
 	// dropped counts inferences that were due while the caller had too many unanswered; measured part only.
 	dropped atomic.Uint64
-	pending []atomic.Int32
 	work    sync.WaitGroup
 }
 
-func newDispatcher(clock clockwork.Clock, epoch time.Time, warmup time.Duration, callers []*client.Caller) *dispatcher {
-	return &dispatcher{
-		clock: clock, epoch: epoch, warmup: warmup, callers: callers,
-		lag: tally.NewHistogram(), pending: make([]atomic.Int32, len(callers)),
-	}
+func newDispatcher(clock clockwork.Clock, epoch time.Time, warmup time.Duration, callers []*Caller) *dispatcher {
+	return &dispatcher{clock: clock, epoch: epoch, warmup: warmup, callers: callers, lag: tally.NewHistogram()}
 }
 
 // run returns when all actions were started, or pacing ends. What it started goes on under ctx; work waits for it.
@@ -53,34 +48,8 @@ func (d *dispatcher) run(pacing, ctx context.Context, actions []plan.Action) {
 		if a.At >= d.warmup {
 			d.lag.Record(d.clock.Since(d.epoch) - a.At)
 		}
-		d.start(ctx, a)
-	}
-}
-
-func (d *dispatcher) start(ctx context.Context, a plan.Action) {
-	c := d.callers[a.Call]
-	switch a.Kind {
-	case plan.Place:
-		c.Place()
-		return
-	case plan.Infer:
-		if d.pending[a.Call].Load() >= perCaller {
-			if a.At >= d.warmup {
-				d.dropped.Add(1)
-			}
-			return
+		if !d.callers[a.Call].Do(ctx, a, &d.work) && a.At >= d.warmup {
+			d.dropped.Add(1)
 		}
 	}
-	d.pending[a.Call].Add(1)
-	d.work.Go(func() {
-		defer d.pending[a.Call].Add(-1)
-		switch a.Kind {
-		case plan.Infer:
-			c.Infer(ctx, a.At)
-		case plan.Trickle:
-			c.Trickle(ctx)
-		case plan.Control:
-			c.Control(ctx)
-		}
-	})
 }

@@ -17,7 +17,7 @@ type ear struct {
 	epoch     time.Time
 	end       time.Duration
 	threshold time.Duration
-	recorder  *tally.Recorder
+	recorder  Recorder
 
 	mu      sync.Mutex
 	over    bool

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"runtime"
 	"sync"
@@ -68,9 +66,7 @@ type run struct {
 	before *fleetv1.StatusResponse
 
 	epoch     time.Time
-	callers   []*client.Caller
-	handsets  []Handset
-	ears      []*ear
+	callers   []*Caller
 	recorders []*tally.Recorder
 	transport *http.Transport
 	dispatch  *dispatcher
@@ -80,7 +76,7 @@ type run struct {
 func (r *run) end() time.Duration { return r.plan.Load.Warmup + r.plan.Load.Duration }
 
 func (r *run) do(ctx context.Context) (*reportv1.Result, error) {
-	r.transport = r.engine.newTransport(r.plan.Load.Calls)
+	r.transport = NewTransport(r.plan.Load.Calls, r.engine.Dial)
 	defer r.transport.CloseIdleConnections()
 	measured := measurement{probe: probe(ctx, r.transport, r.before.GetSmaranUrl())}
 
@@ -109,11 +105,8 @@ func (r *run) do(ctx context.Context) (*reportv1.Result, error) {
 	})
 	measured.stopped, measured.fleetError = r.measure(ctx, &measured)
 	measured.usage(r.engine.Phones)
-	for _, h := range r.handsets {
-		h.Finish()
-	}
-	for _, ear := range r.ears {
-		ear.finish()
+	for _, c := range r.callers {
+		c.Finish()
 	}
 	stopPacing(errRunOver)
 	paced.Wait()
@@ -143,41 +136,22 @@ func (r *run) do(ctx context.Context) (*reportv1.Result, error) {
 	return result, err
 }
 
-// newTransport is shared by all callers; each may have a few requests and an event stream open.
-func (e *Engine) newTransport(calls int) *http.Transport {
-	dial := e.Dial
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
-	}
-	return &http.Transport{
-		DialContext:         dial,
-		MaxIdleConnsPerHost: 4 * calls,
-		MaxIdleConns:        4 * calls,
-		IdleConnTimeout:     time.Minute,
-		DisableCompression:  true,
-	}
-}
-
-// makeCallers makes a caller for each session, its ear and handset, and one recorder a core.
+// makeCallers makes a caller for each session, and one recorder a core.
 func (r *run) makeCallers() error {
 	for range runtime.GOMAXPROCS(0) {
 		r.recorders = append(r.recorders, tally.NewRecorder(r.plan.Load.Warmup, r.end(), r.engine.Live))
 	}
+	all := &Callers{
+		Seed: r.plan.Load.Seed, BaseURLs: coordinators(r.before), Transport: r.transport, OnMisroute: r.spec.OnMisroute, RedialJitter: r.spec.RedialJitter,
+		Headerless: r.plan.Load.Headerless, GapThreshold: r.spec.GapThreshold, Watchdog: r.spec.Watchdog, Phones: r.engine.Phones,
+		Clock: r.engine.Clock, Epoch: r.epoch, End: r.end(), Log: r.engine.Log, Tracer: r.engine.Tracer, Propagator: r.engine.Propagator,
+	}
 	for call, id := range r.plan.Sessions {
-		recorder := r.recorders[call%len(r.recorders)]
-		e := &ear{call: call, epoch: r.epoch, end: r.end(), threshold: r.spec.GapThreshold, recorder: recorder}
-		seed := r.plan.Load.Seed + uint64(call)
-		h := r.engine.Phones.Handset(seed, r.spec.Watchdog, e.hear)
-		c, err := client.New(client.Config{
-			Call: call, Session: id, Headerless: r.plan.Load.Headerless, BaseURLs: coordinators(r.before), Transport: r.transport,
-			Phone: h, Recorder: recorder, OnMisroute: r.spec.OnMisroute, RedialJitter: r.spec.RedialJitter, Clock: r.engine.Clock, Epoch: r.epoch,
-			Random: rand.New(rand.NewPCG(seed, 0x77616974)), Log: r.engine.Log, // "wait"
-			Tracer: r.engine.Tracer, Propagator: r.engine.Propagator,
-		})
+		c, err := all.Caller(call, id, r.recorders[call%len(r.recorders)])
 		if err != nil {
 			return err
 		}
-		r.ears, r.handsets, r.callers = append(r.ears, e), append(r.handsets, h), append(r.callers, c)
+		r.callers = append(r.callers, c)
 	}
 	r.dispatch = newDispatcher(r.engine.Clock, r.epoch, r.plan.Load.Warmup, r.callers)
 	return nil

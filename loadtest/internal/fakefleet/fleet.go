@@ -45,7 +45,7 @@ func Ring(session string, hosts []affinity.Host) int {
 
 // Fleet is one fleet. The zero value is not usable; see New.
 type Fleet struct {
-	network *network
+	network *Network
 	server  *http.Server
 	served  sync.WaitGroup
 
@@ -73,7 +73,7 @@ type Fleet struct {
 // New serves a fleet of n pods until Down.
 func New(n int, route Route) *Fleet {
 	f := &Fleet{
-		network: newNetwork(), route: route, requests: map[string]int{}, tokens: map[string]destination{},
+		network: NewNetwork(), route: route, requests: map[string]int{}, tokens: map[string]destination{},
 		streams: map[*stream]bool{}, died: make(chan struct{}),
 	}
 	f.resize(n)

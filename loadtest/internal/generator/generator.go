@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/crowd"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
 	"github.com/smaran-v2/smaran/services/telemetry"
 )
@@ -18,6 +19,7 @@ const envPrefix = "LOADTEST"
 
 type commands struct {
 	Generate generateCmd `cmd:"" help:"Make one run for the loadtest outside that connects to this pod; its Job runs this."`
+	Crowd    crowd.Cmd   `cmd:"" help:"Be the callers of one lane of a stage, which says how many and how fast."`
 	Probe    probe.Cmd   `cmd:"" help:"Answer and ask requests in a pod, for the claims that need a cluster."`
 
 	LogLevel slog.Level `help:"Level of the log on stderr: debug, info, warn or error." default:"info"`

@@ -49,8 +49,8 @@ func New(registry prometheus.Registerer) *Metrics {
 	}
 	registry.MustRegister(m.requests, m.duration, m.calls, m.disconnects, m.gaps)
 	// Shown as 0 from the start: a series that begins at 1 has no rate.
-	for _, state := range states {
-		m.requests.WithLabelValues(state)
+	for _, state := range tally.States {
+		m.requests.WithLabelValues(state.String())
 	}
 	for _, class := range tally.Classes() {
 		m.disconnects.WithLabelValues(string(class))
@@ -58,11 +58,9 @@ func New(registry prometheus.Registerer) *Metrics {
 	return m
 }
 
-var states = map[tally.State]string{tally.Failed: "failed", tally.Cold: "cold", tally.Warm: "warm", tally.Cached: "cached"}
-
 // Inference implements tally.Observer.
 func (m *Metrics) Inference(i tally.Inference) {
-	m.requests.WithLabelValues(states[i.State]).Inc()
+	m.requests.WithLabelValues(i.State.String()).Inc()
 	if i.State != tally.Failed {
 		m.duration.Observe(i.Latency().Seconds())
 	}
@@ -74,10 +72,13 @@ func (m *Metrics) Occurrence(o tally.Occurrence) {
 }
 
 // Up implements tally.Observer.
-func (m *Metrics) Up() { m.calls.Inc() }
+func (m *Metrics) Up(tally.Setup) { m.calls.Inc() }
+
+// Moved implements tally.Observer: the call is up as before.
+func (*Metrics) Moved(int, time.Duration, string) {}
 
 // Down implements tally.Observer.
-func (m *Metrics) Down() { m.calls.Dec() }
+func (m *Metrics) Down(int, time.Duration) { m.calls.Dec() }
 
 // Gap implements tally.Observer.
-func (m *Metrics) Gap(d time.Duration) { m.gaps.Observe(d.Seconds()) }
+func (m *Metrics) Gap(g tally.Gap) { m.gaps.Observe(g.Duration.Seconds()) }

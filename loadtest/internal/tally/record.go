@@ -56,6 +56,11 @@ const (
 	Cached
 )
 
+// States are all of them.
+var States = [...]State{Failed, Cold, Warm, Cached}
+
+func (s State) String() string { return [...]string{"failed", "cold", "warm", "cached"}[s] }
+
 // Inference is one finished request. Times count from the start of the run.
 type Inference struct {
 	Call                 int

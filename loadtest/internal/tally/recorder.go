@@ -24,11 +24,12 @@ type Recorder struct {
 type Observer interface {
 	Inference(Inference)
 	Occurrence(Occurrence)
-	// Up and Down tell of a call.
-	Up()
-	Down()
+	// Up tells of a call that is placed, Moved of one that is at another pod from now on, and Down of one that is lost or hung up.
+	Up(Setup)
+	Moved(call int, at time.Duration, pod string)
+	Down(call int, at time.Duration)
 	// Gap is a call's longest of one slice.
-	Gap(time.Duration)
+	Gap(Gap)
 }
 
 // NewRecorder measures what was intended in [from, to), counted from the start of the run. The observer may be nil.
@@ -83,7 +84,7 @@ func (r *Recorder) Occurrence(o Occurrence) {
 // Setup adds a call that was placed. The warm-up's are included: all first calls are placed in it.
 func (r *Recorder) Setup(s Setup) {
 	if r.observer != nil {
-		r.observer.Up()
+		r.observer.Up(s)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,25 +94,30 @@ func (r *Recorder) Setup(s Setup) {
 
 // Loss says that a call went down.
 func (r *Recorder) Loss(call int, at time.Duration) {
-	r.down()
+	r.HungUp(call, at)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.all.Losses = append(r.all.Losses, Occurrence{At: at, Call: call})
 }
 
 // HungUp says that a caller ended its call, as callers do at the end of a run: that is no loss.
-func (r *Recorder) HungUp() { r.down() }
-
-func (r *Recorder) down() {
+func (r *Recorder) HungUp(call int, at time.Duration) {
 	if r.observer != nil {
-		r.observer.Down()
+		r.observer.Down(call, at)
+	}
+}
+
+// Moved says that a call is at another pod, without having been down. That it did is an Occurrence besides.
+func (r *Recorder) Moved(call int, at time.Duration, pod string) {
+	if r.observer != nil {
+		r.observer.Moved(call, at, pod)
 	}
 }
 
 // Gap adds a call's longest gap of one slice.
 func (r *Recorder) Gap(g Gap) {
 	if r.observer != nil {
-		r.observer.Gap(g.Duration)
+		r.observer.Gap(g)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1742,11 +1742,13 @@ func (x *CrowdOrder) GetTake() uint32 {
 type Observations struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of the order that they belong to: what comes late of an earlier one does not count.
-	Take          uint32            `protobuf:"varint,1,opt,name=take,proto3" json:"take,omitempty"`
-	Inferences    []*CrowdInference `protobuf:"bytes,2,rep,name=inferences,proto3" json:"inferences,omitempty"`
-	Occurrences   []*Occurrence     `protobuf:"bytes,3,rep,name=occurrences,proto3" json:"occurrences,omitempty"`
-	Gaps          []*MediaGap       `protobuf:"bytes,4,rep,name=gaps,proto3" json:"gaps,omitempty"`
-	Calls         []*CallChange     `protobuf:"bytes,5,rep,name=calls,proto3" json:"calls,omitempty"`
+	Take        uint32            `protobuf:"varint,1,opt,name=take,proto3" json:"take,omitempty"`
+	Inferences  []*CrowdInference `protobuf:"bytes,2,rep,name=inferences,proto3" json:"inferences,omitempty"`
+	Occurrences []*Occurrence     `protobuf:"bytes,3,rep,name=occurrences,proto3" json:"occurrences,omitempty"`
+	Gaps        []*MediaGap       `protobuf:"bytes,4,rep,name=gaps,proto3" json:"gaps,omitempty"`
+	Calls       []*CallChange     `protobuf:"bytes,5,rep,name=calls,proto3" json:"calls,omitempty"`
+	// Things seen of which nothing is told, here or later: the stage took too long to read. What is counted from these is too low.
+	Untold        uint32 `protobuf:"varint,6,opt,name=untold,proto3" json:"untold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1816,10 +1818,18 @@ func (x *Observations) GetCalls() []*CallChange {
 	return nil
 }
 
+func (x *Observations) GetUntold() uint32 {
+	if x != nil {
+		return x.Untold
+	}
+	return 0
+}
+
 type CrowdInference struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Session string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
-	Ago     *durationpb.Duration   `protobuf:"bytes,2,opt,name=ago,proto3" json:"ago,omitempty"`
+	// When it was answered, or failed.
+	Ago *durationpb.Duration `protobuf:"bytes,2,opt,name=ago,proto3" json:"ago,omitempty"`
 	// From the time at which it was due.
 	Latency *durationpb.Duration `protobuf:"bytes,3,opt,name=latency,proto3" json:"latency,omitempty"`
 	// How late it left.
@@ -1941,7 +1951,7 @@ type Occurrence struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Session string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
 	Ago     *durationpb.Duration   `protobuf:"bytes,2,opt,name=ago,proto3" json:"ago,omitempty"`
-	// Disconnect class, as in report.v1.
+	// Disconnect class, as in report.v1; or dropped_iterations: the caller had too many unanswered requests to send the next one.
 	Class         string `protobuf:"bytes,3,opt,name=class,proto3" json:"class,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2000,10 +2010,11 @@ func (x *Occurrence) GetClass() string {
 
 // MediaGap is the longest time without RTP of the agent in one second of one call.
 type MediaGap struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Session       string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
-	Ago           *durationpb.Duration   `protobuf:"bytes,2,opt,name=ago,proto3" json:"ago,omitempty"`
-	Length        *durationpb.Duration   `protobuf:"bytes,3,opt,name=length,proto3" json:"length,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	// When it ended.
+	Ago           *durationpb.Duration `protobuf:"bytes,2,opt,name=ago,proto3" json:"ago,omitempty"`
+	Length        *durationpb.Duration `protobuf:"bytes,3,opt,name=length,proto3" json:"length,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2059,6 +2070,7 @@ func (x *MediaGap) GetLength() *durationpb.Duration {
 	return nil
 }
 
+// CallChange is a call that came up, went down, or is at another pod. A stream begins with those that are up already.
 type CallChange struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Session string                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -2300,7 +2312,7 @@ const file_stage_v1_stage_proto_rawDesc = "" +
 	"headerless\x18\x04 \x01(\bR\n" +
 	"headerless\x12\x12\n" +
 	"\x04seed\x18\x05 \x01(\x04R\x04seed\x12\x12\n" +
-	"\x04take\x18\x06 \x01(\rR\x04take\"\xe8\x01\n" +
+	"\x04take\x18\x06 \x01(\rR\x04take\"\x80\x02\n" +
 	"\fObservations\x12\x12\n" +
 	"\x04take\x18\x01 \x01(\rR\x04take\x128\n" +
 	"\n" +
@@ -2308,7 +2320,8 @@ const file_stage_v1_stage_proto_rawDesc = "" +
 	"inferences\x126\n" +
 	"\voccurrences\x18\x03 \x03(\v2\x14.stage.v1.OccurrenceR\voccurrences\x12&\n" +
 	"\x04gaps\x18\x04 \x03(\v2\x12.stage.v1.MediaGapR\x04gaps\x12*\n" +
-	"\x05calls\x18\x05 \x03(\v2\x14.stage.v1.CallChangeR\x05calls\"\xc7\x02\n" +
+	"\x05calls\x18\x05 \x03(\v2\x14.stage.v1.CallChangeR\x05calls\x12\x16\n" +
+	"\x06untold\x18\x06 \x01(\rR\x06untold\"\xc7\x02\n" +
 	"\x0eCrowdInference\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12+\n" +
 	"\x03ago\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x03ago\x123\n" +
