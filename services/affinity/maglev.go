@@ -147,3 +147,9 @@ func (m *Maglev) Counts() []int {
 	}
 	return counts
 }
+
+// Size is the number of slots, 0 without hosts.
+func (m *Maglev) Size() int { return len(m.table) }
+
+// Host is the host's index that a slot, 0 to Size-1, belongs to.
+func (m *Maglev) Host(slot int) int { return int(m.table[slot]) }

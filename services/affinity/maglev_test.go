@@ -88,3 +88,15 @@ func TestMaglevRetriesWithAnotherHash(t *testing.T) {
 	// The mutation mirrors the table, so how often a retry finds the same host depends on the addresses.
 	require.Greater(t, other, 500, "the control: retries do reach other hosts")
 }
+
+func TestMaglevSlotsAreWhatPickLooksUp(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		maglev, err := affinity.NewMaglev(drawHosts(1, 20).Draw(t, "hosts"), affinity.Options{TableSize: drawTable().Draw(t, "size")})
+		require.NoError(t, err)
+		hash := drawHash().Draw(t, "hash")
+		require.Equal(t, maglev.Pick(hash, 0), maglev.Host(int(hash%uint64(maglev.Size()))))
+	})
+	none, err := affinity.NewMaglev(nil, affinity.Options{})
+	require.NoError(t, err)
+	require.Zero(t, none.Size())
+}

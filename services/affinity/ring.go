@@ -2,6 +2,7 @@ package affinity
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"math/bits"
 	"strconv"
@@ -181,4 +182,15 @@ func (r *Ring) Counts() []int {
 		counts[e.host]++
 	}
 	return counts
+}
+
+// Entries are the ring's entries in the order of their hashes, each with its host's index.
+func (r *Ring) Entries() iter.Seq2[uint64, int] {
+	return func(yield func(uint64, int) bool) {
+		for _, e := range r.entries[:r.Size()] {
+			if !yield(e.hash, int(e.host)) {
+				return
+			}
+		}
+	}
 }

@@ -203,3 +203,28 @@ func entryOf(hosts []affinity.Host, counts []int, hash uint64) int {
 	}
 	return entry
 }
+
+func TestRingEntriesAreWhatPickSearches(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		hosts := drawHosts(0, 20).Draw(t, "hosts")
+		ring, err := affinity.NewRing(hosts, affinity.Options{MinRingSize: rapid.Uint64Range(1, 300).Draw(t, "size")})
+		require.NoError(t, err)
+		hash := drawHash().Draw(t, "hash")
+		first, owner, entries, last := -1, -1, 0, uint64(0)
+		for h, host := range ring.Entries() {
+			require.GreaterOrEqual(t, h, last, "in order")
+			if entries == 0 {
+				first = host
+			}
+			if owner < 0 && h >= hash {
+				owner = host
+			}
+			entries, last = entries+1, h
+		}
+		if owner < 0 {
+			owner = first // past the last one
+		}
+		require.Equal(t, ring.Size(), entries)
+		require.Equal(t, ring.Pick(hash, 0), owner)
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/moves"
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/affinity"
+	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 )
 
@@ -31,12 +32,9 @@ func (r *run) movesInput(m measurement, from, to time.Duration) moves.Input {
 // predictor is the algorithm behind a backend, nil where its choice can't be computed from the endpoints.
 func predictor(backendName string, s *fleetv1.StatusResponse) moves.Predictor {
 	name, _ := driver.SplitBackend(backendName)
-	switch backend.Name(name) {
-	case backend.AppHash:
-		return moves.Predict(affinity.PolicyRendezvous, affinity.Options{})
-	case backend.IstioHash, backend.Handoff:
-		return moves.Predict(affinity.Policy(s.GetPolicy()), affinity.Options{MinRingSize: s.GetRingSize()})
-	default:
+	algorithm, ok := backend.Name(name).Algorithm(mesh.Policy(s.GetPolicy()))
+	if !ok {
 		return nil
 	}
+	return moves.Predict(algorithm, affinity.Options{MinRingSize: s.GetRingSize()})
 }

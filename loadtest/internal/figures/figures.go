@@ -12,31 +12,32 @@ import (
 	"strings"
 
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
-// Names of Result.counts.
+// Names of Result.counts. Those that a stage shows as well stand in package wire.
 const (
-	Misroutes = "misroutes"
+	Misroutes = wire.CountMisroutes
 	// MisroutedRequests are the inferences among the Misroutes: the part that has the requests as its denominator.
-	MisroutedRequests  = "misrouted_requests"
-	SignalReconnects   = "signal_reconnects"
-	MediaInterruptions = "media_interruptions"
-	Renegotiations     = "renegotiations"
-	Migrations         = "migrations"
-	DroppedCalls       = "dropped_calls"
-	SetupFailures      = "setup_failures"
-	StateLost          = "state_lost"
-	ColdStarts         = "cold_starts"
-	Unspoken           = "unspoken"
-	Forwards           = "forwards"
-	RequestsFailed     = "requests_failed"
+	MisroutedRequests  = wire.CountMisroutedRequests
+	SignalReconnects   = wire.CountSignalReconnects
+	MediaInterruptions = wire.CountMediaInterruptions
+	Renegotiations     = wire.CountRenegotiations
+	Migrations         = wire.CountMigrations
+	DroppedCalls       = wire.CountDroppedCalls
+	SetupFailures      = wire.CountSetupFailures
+	StateLost          = wire.CountStateLost
+	ColdStarts         = wire.CountColdStarts
+	Unspoken           = wire.CountUnspoken
+	Forwards           = wire.CountForwards
+	RequestsFailed     = wire.CountRequestsFailed
 	MovedSessions      = "moved_sessions"
 	Mispredicted       = "mispredicted_sessions"
-	GapsOver60ms       = "gaps_over_60ms"
-	GapsOver1s         = "gaps_over_1s"
+	GapsOver60ms       = wire.CountGapsOver60ms
+	GapsOver1s         = wire.CountGapsOver1s
 	// DroppedNoMedia and DroppedStateLost add up to DroppedCalls.
-	DroppedNoMedia   = "dropped_no_media"
-	DroppedStateLost = "dropped_state_lost"
+	DroppedNoMedia   = wire.CountDroppedNoMedia
+	DroppedStateLost = wire.CountDroppedStateLost
 	// CallsDownAtEnd were not up when the run ended.
 	CallsDownAtEnd = "calls_down_at_end"
 	// ScatteredSessions were served by more than one pod while no endpoint changed.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/figures"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // Class is a disconnect class, as counted in report.v1 under the same name.
@@ -42,7 +43,7 @@ const (
 )
 
 // FirstLoads is the report.v1 count of inferences that no backend could have served warm. Package figures does not show it.
-const FirstLoads = "first_loads"
+const FirstLoads = wire.CountFirstLoads
 
 // State is what an inference found at its pod.
 type State uint8

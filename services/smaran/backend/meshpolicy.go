@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/mesh"
 )
 
@@ -27,6 +28,18 @@ func (n Name) MeshPolicy() mesh.Policy {
 		return wanted[0]
 	}
 	return mesh.RoundRobin
+}
+
+// Algorithm is what gives each session its pod, where that follows from the endpoints alone; p is the mesh's policy.
+func (n Name) Algorithm(p mesh.Policy) (algorithm affinity.Policy, ok bool) {
+	switch n {
+	case AppHash:
+		return affinity.PolicyRendezvous, true
+	case IstioHash, Handoff:
+		return p.Algorithm()
+	default:
+		return "", false
+	}
 }
 
 // CheckMesh fails with ErrUnconfigured if the backend needs a mesh with another policy than p. It would look as if it worked, but the

@@ -1,0 +1,249 @@
+package director
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
+	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
+	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
+	"github.com/smaran-v2/smaran/services/stage/director/meter"
+	"github.com/smaran-v2/smaran/services/stage/director/moves"
+	"github.com/smaran-v2/smaran/services/stage/venue"
+)
+
+// downAfter is how long a fleet may leave questions unanswered before its lane is shown as down.
+const downAfter = 2 * time.Second
+
+// lane is what is known of one, and what its crowd is to do. Times count from the opening of the scene.
+type lane struct {
+	info venue.Lane
+
+	// job is what is being done to it; nil: nothing. The director's lock guards it.
+	job *job
+
+	// asking is held while the fleet is asked, and telling while the crowd is told something. Both are taken before mu.
+	asking, telling sync.Mutex
+
+	mu sync.Mutex
+	// fleet's and smaran's last answers; nil before the first, and without a control API.
+	status  *fleetv1.StatusResponse
+	backend string
+	// fleetAsked and smaranAsked say how asking goes.
+	fleetAsked, smaranAsked health
+	// casting is why the lane is without a fleet, while it is.
+	casting string
+
+	hash     hash
+	rotation rotation
+	ring     shownRing
+
+	pods     pods
+	sessions map[string]*session
+	// spent are callers' sessions that are over.
+	spent map[string]struct{}
+
+	load     load
+	attached bool
+	meter    *meter.Meter
+	moves    *moves.Account
+	events   []*event // since the meters began
+}
+
+// health of one way to ask.
+type health struct {
+	answered bool // once at least
+	failing  time.Duration
+	err      error
+}
+
+func (h *health) heard(err error, now time.Duration) {
+	if err == nil {
+		*h = health{answered: true}
+		return
+	}
+	if h.err == nil {
+		h.failing = now
+	}
+	h.err = err
+}
+
+// shownRing is drawn anew when it is not fresh.
+type shownRing struct{ fresh, shown bool }
+
+// load is what the crowd was told last. Without take it was told nothing.
+type load struct {
+	calls      int
+	rate       float64
+	headerless bool
+	take       uint32
+	// waiting: nobody calls until the lane's fleet is ready.
+	waiting bool
+}
+
+func newLane(info venue.Lane) *lane {
+	l := &lane{info: info, pods: pods{}}
+	l.anew()
+	return l
+}
+
+// anew begins counting from 0, with no session and no event.
+func (l *lane) anew() {
+	l.sessions, l.spent = map[string]*session{}, map[string]struct{}{}
+	l.meter, l.moves, l.events = meter.New(), moves.New(), nil
+}
+
+// byFleet takes what the control API said.
+func (l *lane) byFleet(s *fleetv1.StatusResponse, err error, now time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fleetAsked.heard(err, now)
+	if err != nil {
+		return
+	}
+	l.status, l.backend = s, s.GetBackend()
+	l.pods.byFleet(s, now)
+	h, r := hashOf(s), rotationOf(s)
+	if h == l.hash && r.equal(l.rotation) {
+		return
+	}
+	if h != l.hash {
+		for id, session := range l.sessions {
+			session.position, session.placed = h.position(id)
+		}
+	}
+	l.hash, l.rotation, l.ring.fresh = h, r, false
+	l.expect()
+}
+
+// bySmaran takes what the coordinator said of the pods.
+func (l *lane) bySmaran(r *smaranv1.GetFleetResponse, err error, asked, now time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.smaranAsked.heard(err, now)
+	if err != nil {
+		return
+	}
+	asked = max(asked, 1)
+	if l.info.Fleet == nil {
+		l.backend = r.GetBackend()
+	}
+	l.pods.bySmaran(r, l.info.Fleet == nil, asked, now)
+	l.sessionsBySmaran(r, asked, now)
+}
+
+// state of the lane, and why.
+func (l *lane) state(now time.Duration) (stagev1.LaneState, string) {
+	if l.casting != "" {
+		return stagev1.LaneState_LANE_STATE_STARTING, l.casting
+	}
+	ways := []health{l.smaranAsked}
+	if l.info.Fleet != nil {
+		ways = append(ways, l.fleetAsked)
+	}
+	for _, h := range ways {
+		switch {
+		case h.err != nil && now-h.failing > downAfter:
+			return stagev1.LaneState_LANE_STATE_DOWN, h.err.Error()
+		case !h.answered:
+			return stagev1.LaneState_LANE_STATE_STARTING, "its fleet has not answered yet"
+		}
+	}
+	return stagev1.LaneState_LANE_STATE_UP, ""
+}
+
+// message of the lane.
+func (l *lane) message(now time.Duration) *stagev1.Lane {
+	out := &stagev1.Lane{
+		Id: l.info.ID, Backend: l.backend, Policy: l.status.GetPolicy(), Smaran: PathSmaran + l.info.ID, Relay: l.info.Relay,
+		VerbsReason: l.info.Reason, Backends: l.info.Backends, RedisUp: l.redisUp(),
+		Load: &stagev1.Load{
+			Attached: l.attached, Calls: uint32(l.load.calls), Rate: l.load.rate, Headerless: l.load.headerless, LateShare: l.meter.LateShare(),
+		},
+		Meters: &stagev1.Meters{Moved: l.moves.Moved(), Expected: l.expected()},
+	}
+	out.State, out.Reason = l.state(now)
+	for _, v := range l.info.Verbs {
+		if byCrowd(v) && !l.attached {
+			continue
+		}
+		out.Verbs = append(out.Verbs, string(v))
+	}
+	l.meter.Fill(out.Meters)
+	return out
+}
+
+// redisProcess is its name among the processes of fleet.v1.
+const redisProcess = "redis"
+
+// redisUp is nil where the lane has no Redis.
+func (l *lane) redisUp() *bool {
+	for _, p := range l.status.GetProcesses() {
+		if p.GetName() == redisProcess {
+			return proto.Bool(p.GetRunning())
+		}
+	}
+	return nil
+}
+
+func (l *lane) hasCrowd() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.attached
+}
+
+func (l *lane) can(v venue.Verb) bool { return slices.Contains(l.info.Verbs, v) }
+
+// ready are the pods that a kill may hit, by name.
+func (l *lane) ready() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []string
+	for name, p := range l.pods {
+		if p.gone == 0 && p.phase == stagev1.PodPhase_POD_PHASE_READY {
+			out = append(out, name)
+		}
+	}
+	slices.SortFunc(out, byNumber)
+	return out
+}
+
+// names of the pods that are there.
+func (l *lane) names() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []string
+	for name, p := range l.pods {
+		if p.gone == 0 {
+			out = append(out, name)
+		}
+	}
+	slices.SortFunc(out, byNumber)
+	return out
+}
+
+// byNumber has jarvis-2 before jarvis-10.
+func byNumber(a, b string) int {
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
+}
+
+// order is what the crowd is to do; nil where it was never told anything.
+func (l *lane) order(seed uint64) *stagev1.CrowdOrder {
+	if l.load.rate <= 0 {
+		return nil
+	}
+	calls := l.load.calls
+	if l.load.waiting {
+		calls = 0
+	}
+	return &stagev1.CrowdOrder{
+		SmaranUrl: l.info.CrowdSmaran, Calls: uint32(calls), Rate: l.load.rate, Headerless: l.load.headerless, Seed: seed, Take: l.load.take,
+	}
+}

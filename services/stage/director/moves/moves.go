@@ -1,0 +1,167 @@
+package moves
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// late is how long after the next event's start what belongs to an event may still come in.
+const late = 10 * time.Second
+
+// Account is of one lane. It is not safe for concurrent use.
+type Account struct {
+	last   map[string]answer // by session
+	events []*event          // by start, all of them
+}
+
+type answer struct {
+	address string
+	done    time.Duration
+}
+
+type event struct {
+	id      uint32
+	started time.Duration
+	// before and after have the last answer of each session; nil once nothing is waited for any more.
+	before, after   map[string]answer
+	observed, moved uint32
+	counts          map[string]uint32
+	worst           time.Duration
+	changed         bool
+}
+
+// Tally is what became of one event so far.
+type Tally struct {
+	Observed, Moved uint32
+	Counts          map[string]uint32
+	// WorstGap is 0 where there was none.
+	WorstGap time.Duration
+}
+
+// New knows no session and no event.
+func New() *Account { return &Account{last: map[string]answer{}} }
+
+// Begin says that an event starts. Events come in the order of their starts.
+func (a *Account) Begin(id uint32, started time.Duration) {
+	for i, e := range a.events {
+		if a.end(i) <= started-late {
+			e.before, e.after = nil, nil
+		}
+	}
+	a.events = append(a.events, &event{
+		id: id, started: started, before: maps.Clone(a.last), after: map[string]answer{}, counts: map[string]uint32{}, changed: true,
+	})
+}
+
+// Answer adds one, by the address of the pod that gave it.
+func (a *Account) Answer(session, address string, sent, done time.Duration) {
+	got := answer{address, done}
+	if was, known := a.last[session]; !known || was.done <= done {
+		a.last[session] = got
+	}
+	for i := len(a.events) - 1; i >= 0; i-- {
+		e := a.events[i]
+		if e.before == nil {
+			return // and those before it wait for nothing either
+		}
+		switch {
+		case done <= e.started:
+			e.put(e.before, session, got)
+		case sent >= e.started && done <= a.end(i):
+			e.put(e.after, session, got)
+		}
+	}
+}
+
+// Count adds one of a name to the event in whose time it was.
+func (a *Account) Count(at time.Duration, name string) {
+	if e := a.during(at); e != nil {
+		e.counts[name]++
+		e.changed = true
+	}
+}
+
+// Gap adds the longest gap of one call in one second.
+func (a *Account) Gap(at, length time.Duration) {
+	if e := a.during(at); e != nil && length > e.worst {
+		e.worst, e.changed = length, true
+	}
+}
+
+// Forget drops a session that is no more. What it did to events before stays.
+func (a *Account) Forget(session string) { delete(a.last, session) }
+
+// Tally of an event; all zero where there is none of that id.
+func (a *Account) Tally(id uint32) Tally {
+	for _, e := range a.events {
+		if e.id == id {
+			return Tally{Observed: e.observed, Moved: e.moved, Counts: maps.Clone(e.counts), WorstGap: e.worst}
+		}
+	}
+	return Tally{}
+}
+
+// Changed are the events whose tallies are not as they were when it was called last.
+func (a *Account) Changed() []uint32 {
+	var out []uint32
+	for _, e := range a.events {
+		if e.changed {
+			e.changed = false
+			out = append(out, e.id)
+		}
+	}
+	return out
+}
+
+// Moved is the sum over all events.
+func (a *Account) Moved() uint32 {
+	var sum uint32
+	for _, e := range a.events {
+		sum += e.moved
+	}
+	return sum
+}
+
+func (a *Account) during(at time.Duration) *event {
+	for _, e := range slices.Backward(a.events) {
+		if e.started <= at {
+			return e
+		}
+	}
+	return nil
+}
+
+// end is when the next event started.
+func (a *Account) end(i int) time.Duration {
+	if i+1 < len(a.events) {
+		return a.events[i+1].started
+	}
+	return 1<<63 - 1
+}
+
+// put keeps the later one of two answers, and counts anew what the session does.
+func (e *event) put(into map[string]answer, session string, got answer) {
+	if was, known := into[session]; known && was.done > got.done {
+		return
+	}
+	observed, moved := e.judge(session)
+	into[session] = got
+	nowObserved, nowMoved := e.judge(session)
+	e.observed += nowObserved - observed
+	e.moved += nowMoved - moved
+	e.changed = e.changed || nowObserved != observed || nowMoved != moved
+}
+
+// judge is whether a session is observed and has moved, as 0 or 1.
+func (e *event) judge(session string) (observed, moved uint32) {
+	before, seen := e.before[session]
+	after, again := e.after[session]
+	switch {
+	case !seen || !again:
+		return 0, 0
+	case before.address != after.address:
+		return 1, 1
+	}
+	return 1, 0
+}
