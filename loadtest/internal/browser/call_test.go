@@ -1,0 +1,144 @@
+package browser_test
+
+import (
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/smaran-v2/smaran/services/testreal/browser"
+)
+
+// gapAllowed is far above what is measured on an idle machine (docs/results/browser.md), for one that is not.
+const gapAllowed = 120 // ms
+
+// gone is what Chromium logs of a request that found its pod, or smaran, gone.
+var gone = regexp.MustCompile(`responded with a status of 50[234] .*/smaran/a/v1/calls`)
+
+func TestACallHasSoundBothWays(t *testing.T) {
+	r := open(t, "istio-hash")
+	r.call(t, "microphone")
+	require.Contains(t, browser.Eval[string](t, r.Browser, `document.querySelector(".call-state").textContent`), "microphone")
+	require.Equal(t, "istio-hash", r.fact(t, "backend"))
+	r.pod(t)
+	r.hangUp(t)
+	require.Eventually(t, func() bool { return r.calls(t) == 0 }, after, 50*time.Millisecond, "the pod was told")
+
+	r.call(t, "tone")
+	// The agent has heard an utterance, and answers in sound and in words.
+	r.Await(t, `document.querySelector(".call-transcript li")?.textContent.includes("heard")`, "document.body.innerText")
+	r.Await(t, `media().then((m) => m.heardEnergy > 0.001)`, "media().then(JSON.stringify)")
+	before := r.media(t)
+	require.Equal(t, "audio/PCMU", before.Codec)
+	require.Positive(t, before.SentEnergy)
+	r.Await(t, `media().then((m) => m.sent > 250 && m.received > 250)`, "")
+	require.Equal(t, 1, r.media(t).Open)
+	require.Equal(t, "0", r.fact(t, "packets lost"))
+
+	require.Regexp(t, `^warm, \d+ ms, jarvis-\d$`, r.ask(t, "What do you hold?"))
+	require.Equal(t, r.fact(t, "turn"), "2")
+	r.Screenshot(t, "call")
+	r.RequireQuiet(t)
+}
+
+func TestWithoutAMicrophoneThereIsATone(t *testing.T) {
+	r := open(t, "istio-hash", browser.MicrophoneDenied())
+	r.call(t, "microphone")
+	require.Equal(t, "the microphone was refused: the agent hears a test tone",
+		browser.Eval[string](t, r.Browser, `document.querySelector(".call-notice").textContent`))
+	r.Await(t, `document.querySelector(".call-transcript li")?.textContent.includes("heard")`, "document.body.innerText")
+	r.RequireQuiet(t)
+}
+
+func TestUnderHandoffACallMoves(t *testing.T) {
+	r := open(t, "handoff")
+	r.call(t, "tone")
+	require.Regexp(t, "^cold", r.ask(t, "one"))
+	for i, event := range []string{"scale", "rollout", "stop"} {
+		from := r.pod(t)
+		switch event {
+		case "scale":
+			r.scaleOut(t)
+		case "rollout":
+			r.do(t, event)
+		default:
+			r.do(t, event+"="+from)
+		}
+		moved := r.happened(t, "migrated", i+1)
+		t.Log(moved.Text)
+		require.Equal(t, from, moved.From, event)
+		require.Less(t, moved.ms(t, moved.Gap), float64(gapAllowed))
+		r.on(t)
+		require.Regexp(t, "^warm", r.ask(t, event), "the conversation is there")
+	}
+	require.Zero(t, r.times(t, "redialled"))
+	require.Zero(t, r.times(t, "misrouted"))
+	require.Equal(t, 1, r.media(t).Open, "the earlier connections are closed")
+	r.RequireQuiet(t)
+}
+
+// TestUnderAHashACallIsMisroutedAndRedialled is the negative control.
+func TestUnderAHashACallIsMisroutedAndRedialled(t *testing.T) {
+	r := open(t, "istio-hash")
+	r.call(t, "tone")
+	require.Regexp(t, "^cold", r.ask(t, "one"))
+	require.Regexp(t, "^warm", r.ask(t, "two"))
+	from := r.pod(t)
+	r.scaleOut(t)
+	require.Zero(t, r.times(t, "redialled"), "until the next request the call stays")
+	require.Regexp(t, "^cold", r.ask(t, "three"))
+	misrouted := r.happened(t, "misrouted", 1)
+	require.Equal(t, from, misrouted.From)
+	redialled := r.happened(t, "redialled", 1)
+	t.Log(redialled.Text)
+	require.Equal(t, misrouted.To, redialled.To)
+	require.Zero(t, r.times(t, "migrated"))
+	require.Equal(t, redialled.To, r.pod(t))
+	r.RequireQuiet(t)
+}
+
+func TestACallIsRedialledWhenItsPodDies(t *testing.T) {
+	r := open(t, "istio-hash")
+	r.call(t, "tone")
+	_ = browser.Eval[bool](t, r.Browser, `window.sameDocument = true`)
+	from := r.pod(t)
+	r.do(t, "kill="+from)
+	redialled := r.happened(t, "redialled", 1)
+	t.Log(redialled.Text)
+	require.Equal(t, "lost", redialled.Why)
+	require.NotEqual(t, from, redialled.To)
+	require.True(t, browser.Eval[bool](t, r.Browser, `window.sameDocument`))
+
+	// A frozen pod says nothing: silence does.
+	from = r.pod(t)
+	r.do(t, "freeze="+from)
+	redialled = r.happened(t, "redialled", 2)
+	t.Log(redialled.Text)
+	require.Equal(t, "no media", redialled.Why)
+	require.NotEqual(t, from, redialled.To)
+	r.on(t)
+	r.RequireQuiet(t, browser.BrokenStream, gone)
+}
+
+func TestSmaranDiesAndMediaGoesOn(t *testing.T) {
+	r := open(t, "istio-hash")
+	r.call(t, "tone")
+	r.do(t, "smaran=kill")
+	r.happened(t, "reconnected", 1)
+	require.Zero(t, r.times(t, "redialled"))
+	r.RequireQuiet(t, browser.BrokenStream, gone)
+}
+
+func TestAReloadHangsUp(t *testing.T) {
+	r := open(t, "handoff")
+	r.call(t, "tone")
+	require.Equal(t, 1, r.calls(t))
+	r.Do(t, chromedp.Reload())
+	require.Eventually(t, func() bool { return r.calls(t) == 0 }, after, 50*time.Millisecond, "the pod was told")
+	r.Await(t, `document.querySelector("#call-lane option") !== null`, "")
+	r.call(t, "tone")
+	require.Equal(t, 1, r.calls(t))
+	r.RequireQuiet(t)
+}

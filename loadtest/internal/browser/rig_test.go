@@ -1,0 +1,316 @@
+package browser_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/jonboulle/clockwork"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/driver"
+	"github.com/smaran-v2/smaran/loadtest/internal/driver/drivertest"
+	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
+	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
+	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
+	"github.com/smaran-v2/smaran/services/affinity"
+	"github.com/smaran-v2/smaran/services/endpoints"
+	"github.com/smaran-v2/smaran/services/stage"
+	"github.com/smaran-v2/smaran/services/stage/scene"
+	"github.com/smaran-v2/smaran/services/stage/venue"
+	"github.com/smaran-v2/smaran/services/stage/web"
+	"github.com/smaran-v2/smaran/services/testreal"
+	"github.com/smaran-v2/smaran/services/testreal/browser"
+	"github.com/smaran-v2/smaran/services/wire"
+)
+
+// programs is where the fleet's programs are built, once.
+var programs = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "browser-test-") })
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := programs(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+const (
+	lane  = "a"
+	pods  = 3
+	more  = 10
+	after = 30 * time.Second // bounds what the fleet and the call may take
+)
+
+// rig is a page with the panel, on a stage whose one lane is a real fleet.
+type rig struct {
+	*browser.Browser
+	fleet driver.Fleet
+	url   string
+}
+
+// open brings a fleet and the page up. More pods than one backend needs cost nothing but memory.
+func open(t *testing.T, backend string, options ...chromedp.ExecAllocatorOption) *rig {
+	t.Helper()
+	testreal.Binary(t, testreal.Chromium) // before anything is built for nothing
+	dir, err := programs()
+	require.NoError(t, err)
+	program := filepath.Join(dir, "fleet")
+	if _, err := os.Stat(program); err != nil {
+		drivertest.Build(t, testreal.Root(t), dir, "services")
+	}
+	local := driver.Local{Program: program, Dir: t.TempDir()}
+	f, err := local.Up(t.Context(), driver.Spec{Backend: backend, Pods: pods, Seed: 7})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, f.Down(context.WithoutCancel(t.Context()))) })
+	r := &rig{fleet: f}
+	r.serve(t, backend)
+	r.Browser = browser.Start(t, options...)
+	r.load(t)
+	return r
+}
+
+// serve serves the stage, with the panel alone on its page.
+func (r *rig) serve(t *testing.T, backend string) {
+	t.Helper()
+	clock := clockwork.NewRealClock()
+	s := scene.New(clock)
+	s.Change(func(c *scene.Change) {
+		c.Lane(&stagev1.Lane{Id: lane, Backend: backend, State: stagev1.LaneState_LANE_STATE_UP, Smaran: stage.SmaranPath(lane)})
+	})
+	handler, err := stage.New(stage.Options{
+		Scene: s, Page: withTestPage(t),
+		Lanes: []venue.Lane{{ID: lane, Smaran: r.status(t).GetSmaranUrl()}},
+	})
+	require.NoError(t, err)
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections) // streams
+	r.url = server.URL
+}
+
+// withTestPage is the page's files with another index.
+func withTestPage(t *testing.T) fs.FS {
+	t.Helper()
+	all := fstest.MapFS{}
+	add := func(from fs.FS, to func(string) string) {
+		require.NoError(t, fs.WalkDir(from, ".", func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			content, err := fs.ReadFile(from, path)
+			all[to(path)] = &fstest.MapFile{Data: content}
+			return err
+		}))
+	}
+	add(web.Files, func(path string) string { return path })
+	add(os.DirFS("testdata"), func(path string) string {
+		if path == "index.html" {
+			return path
+		}
+		return "test/" + path
+	})
+	return all
+}
+
+// spy keeps the page's peer connections, so that tests can ask them.
+const spy = `window.connections = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+	constructor(...args) { super(...args); connections.push(this); }
+};
+// media adds up what getStats says of the newest connection that is open.
+window.media = async () => {
+	const out = { sent: 0, received: 0, sentEnergy: 0, heardEnergy: 0, codec: "", relay: "" };
+	const open = connections.filter((c) => c.connectionState === "connected");
+	const report = await open.at(-1)?.getStats() ?? new Map();
+	for (const s of report.values()) {
+		if (s.type === "outbound-rtp") out.sent += s.packetsSent;
+		if (s.type === "media-source") out.sentEnergy += s.totalAudioEnergy ?? 0;
+		if (s.type === "inbound-rtp") {
+			out.received += s.packetsReceived;
+			out.heardEnergy += s.totalAudioEnergy ?? 0;
+			out.codec = report.get(s.codecId)?.mimeType;
+		}
+	}
+	return { ...out, open: open.length };
+};`
+
+func (r *rig) load(t *testing.T) {
+	t.Helper()
+	_, err := chromedp.Call(r.Context, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: spy})
+	require.NoError(t, err)
+	r.Do(t, chromedp.Navigate(r.url))
+	r.Await(t, `document.querySelector("#call-lane option") !== null`, "document.body.innerText")
+}
+
+// call calls the agent, with the test tone unless told otherwise, and waits until it is heard.
+func (r *rig) call(t *testing.T, source string) {
+	t.Helper()
+	r.Do(t,
+		chromedp.SetValue(chromedp.ID("call-source"), source),
+		chromedp.Click(chromedp.CSS(".call-toggle")))
+	r.on(t)
+	r.happened(t, "called", 1)
+}
+
+func (r *rig) on(t *testing.T) {
+	t.Helper()
+	r.Await(t, `document.querySelector(".call").dataset.state === "on the call"`, "document.body.innerText")
+}
+
+func (r *rig) hangUp(t *testing.T) {
+	t.Helper()
+	r.Do(t, chromedp.Click(chromedp.CSS(".call-toggle")))
+	r.Await(t, `document.querySelector(".call").dataset.state === "ended"`, "document.body.innerText")
+}
+
+// ask asks in words, and gives the answer as it is shown.
+func (r *rig) ask(t *testing.T, question string) string {
+	t.Helper()
+	before := r.fact(t, "last answer")
+	r.Do(t, chromedp.SetValue(chromedp.ID("call-question"), question), chromedp.Click(chromedp.CSS(".call-ask button")))
+	r.Await(t, fmt.Sprintf(`(%s) !== %q`, factOf("last answer"), before), factOf("last answer"))
+	return r.fact(t, "last answer")
+}
+
+func factOf(name string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll(".call-fact")].find((f) => f.firstChild.textContent === %q).lastChild.textContent`, name)
+}
+
+func (r *rig) fact(t *testing.T, name string) string {
+	t.Helper()
+	return browser.Eval[string](t, r.Browser, factOf(name))
+}
+
+// entry is a line of what happened to the call.
+type entry struct {
+	Kind, From, To, Why, Text string
+	Took, Gap                 string
+}
+
+func (e entry) ms(t *testing.T, text string) float64 {
+	t.Helper()
+	v, err := strconv.ParseFloat(text, 64)
+	require.NoError(t, err, "%+v", e)
+	return v
+}
+
+// happened waits until something has happened to the call so often, and gives the last time.
+func (r *rig) happened(t *testing.T, kind string, times int) entry {
+	t.Helper()
+	lines := fmt.Sprintf(`document.querySelectorAll('.call-history [data-kind="%s"]')`, kind)
+	r.Await(t, fmt.Sprintf(`%s.length >= %d`, lines, times), "document.body.innerText", after)
+	return browser.Eval[entry](t, r.Browser, fmt.Sprintf(
+		`(({dataset: d, textContent: Text}) => ({Kind: d.kind, From: d.from, To: d.to, Why: d.why, Took: d.took, Gap: d.gap, Text}))(%s[0])`, lines))
+}
+
+// times is how often something has happened to the call so far.
+func (r *rig) times(t *testing.T, kind string) int {
+	t.Helper()
+	return browser.Eval[int](t, r.Browser, fmt.Sprintf(`document.querySelectorAll('.call-history [data-kind="%s"]').length`, kind))
+}
+
+// media is what getStats says of the connection that is open.
+type media struct {
+	Sent, Received          int
+	SentEnergy, HeardEnergy float64
+	Codec                   string
+	Open                    int
+}
+
+func (r *rig) media(t *testing.T) media {
+	t.Helper()
+	return browser.Eval[media](t, r.Browser, `media()`)
+}
+
+func (r *rig) status(t *testing.T) *fleetv1.StatusResponse {
+	t.Helper()
+	s, err := r.fleet.Status(t.Context())
+	require.NoError(t, err)
+	return s
+}
+
+// do does something to the fleet.
+func (r *rig) do(t *testing.T, text string) {
+	t.Helper()
+	e, err := scenario.ParseEvent("0s:" + text)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), after)
+	defer cancel()
+	_, err = r.fleet.Do(ctx, e)
+	require.NoError(t, err)
+}
+
+// hosts are the endpoints in rotation.
+func (r *rig) hosts(t *testing.T) (out []affinity.Host) {
+	t.Helper()
+	history := r.status(t).GetHistory()
+	for _, e := range history[len(history)-1].GetEndpoints() {
+		if e.GetHealth() == endpoints.Healthy.String() {
+			out = append(out, affinity.Host{Address: e.GetAddress()})
+		}
+	}
+	return out
+}
+
+// scaleOut scales until the ring gives the call's session to another pod, and back in between: new pods have other addresses each time.
+func (r *rig) scaleOut(t *testing.T) {
+	t.Helper()
+	id := browser.Eval[string](t, r.Browser, `document.querySelector(".call").dataset.session`)
+	for range 20 { // 3 in 4 move
+		few := r.hosts(t)
+		r.do(t, fmt.Sprintf("scale=%d", more))
+		p, err := affinity.Predict(affinity.PolicyRing, affinity.Options{}, few, r.hosts(t), []string{id})
+		require.NoError(t, err)
+		if p.MovedShare() == 1 {
+			return
+		}
+		r.do(t, fmt.Sprintf("scale=%d", pods))
+	}
+	t.Fatal("no scale-out gave the session to another pod")
+}
+
+// calls is how many calls the pods have by their own account.
+func (r *rig) calls(t *testing.T) (n int) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.status(t).GetSmaranUrl()+wire.PathFleet, nil)
+	require.NoError(t, err)
+	req.Close = true
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	var fleet struct{ Pods []struct{ Calls int } }
+	require.NoError(t, json.NewDecoder(res.Body).Decode(&fleet))
+	for _, p := range fleet.Pods {
+		n += p.Calls
+	}
+	return n
+}
+
+// pod is the one that has the call.
+func (r *rig) pod(t *testing.T) string {
+	t.Helper()
+	name := r.fact(t, "pod")
+	require.True(t, strings.HasPrefix(name, "jarvis-"), name)
+	return name
+}
