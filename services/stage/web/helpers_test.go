@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -73,6 +74,9 @@ type show struct {
 	clock *ahead
 	doer  *doer
 	url   string
+	// stop ends the server, and returns what starts it anew at its address.
+	stop    func() (again func())
+	handler http.Handler
 }
 
 // files are the page's, with a stand-in for the call's panel where there is none.
@@ -111,28 +115,42 @@ func newShow(t testing.TB, options ...func(*stage.Options)) *show {
 	}
 	h, err := stage.New(o)
 	require.NoError(t, err)
-	l, err := httpserver.Listen(t.Context(), "127.0.0.1:0")
+	s.handler = h
+	s.serve(t, "127.0.0.1:0")
+	return s
+}
+
+// serve at an address until the test ends or it is stopped.
+func (s *show) serve(t testing.TB, address string) {
+	t.Helper()
+	l, err := httpserver.Listen(t.Context(), address)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() {
 		served <- httpserver.Serve(ctx, slog.New(slog.DiscardHandler), httpserver.Options{
-			Name: "stage", Listener: l, Handler: h, ShutdownGrace: hang})
+			Name: "stage", Listener: l, Handler: s.handler, ShutdownGrace: hang})
 	}()
-	t.Cleanup(func() {
+	end := sync.OnceFunc(func() {
 		cancel()
 		require.NoError(t, <-served)
 	})
+	t.Cleanup(end)
 	s.url = "http://" + l.Addr().String() + "/"
-	return s
+	s.stop = func() func() {
+		end()
+		return func() { s.serve(t, l.Addr().String()) }
+	}
 }
+
+const lanesThere = `document.querySelectorAll("article.lane").length > 0`
 
 // open has a new browser show the page.
 func (s *show) open(t testing.TB, query string, options ...chromedp.ExecAllocatorOption) *browser.Browser {
 	t.Helper()
 	b := browser.Start(t, options...)
 	b.Do(t, chromedp.Navigate(s.url+query))
-	b.Await(t, `document.querySelectorAll("article.lane").length > 0`, "document.body.innerText")
+	b.Await(t, lanesThere, "document.body.innerText")
 	return b
 }
 

@@ -47,13 +47,62 @@ func TestScreens(t *testing.T) {
 		for _, theme := range []string{"light", "dark"} {
 			emulate(t, b, "prefers-color-scheme", theme)
 			for _, at := range [][2]int64{{1280, 720}, {390, 844}, {1920, 1080}} {
-				b.Do(t, chromedp.EmulateViewport(at[0], at[1]))
+				b.Do(t, chromedp.EmulateViewport(at[0], at[1]), chromedp.Reload())
+				b.Await(t, lanesThere, "document.body.innerText")
 				settle(t, b)
 				b.Screenshot(t, fmt.Sprintf("stage-%dx%d-%s-%d", at[0], at[1], theme, pods))
 			}
 		}
 		b.RequireQuiet(t)
 	}
+}
+
+// TestScreensOfChange are pictures of what is seen only for moments.
+func TestScreensOfChange(t *testing.T) {
+	s := newShow(t)
+	talk(s.scene, 10)
+	s.clock.by.Store(int64(58 * time.Second))
+	s.scene.Change(func(c *scene.Change) {
+		maglev := full(lane("b", "stateful-cookie"), 27, 27, 0, 7, 9, 103, 131, 60)
+		maglev.Policy, maglev.Load.LateShare, maglev.Meters.Expected = "stateful session", ptr(0.08), nil
+		maglev.Verbs, maglev.VerbsReason = []string{"scale", "kill", "load"}, "the stage may only scale and kill in this cluster"
+		c.Lane(maglev)
+		c.Remove(&stagev1.Gone{Lane: "b", Thing: &stagev1.Gone_Ring{Ring: true}})
+		for _, p := range []*stagev1.Pod{
+			{Name: "jarvis-2", Phase: stagev1.PodPhase_POD_PHASE_DRAINING, Drain: &stagev1.Drain{RemainingMs: 12_000, Sessions: 3, Calls: 3}, Sessions: 5},
+			{Name: "jarvis-4", Phase: stagev1.PodPhase_POD_PHASE_FROZEN},
+			{Name: "jarvis-8", Phase: stagev1.PodPhase_POD_PHASE_STARTING},
+		} {
+			p.Lane = "a"
+			c.Pod(p)
+		}
+	})
+	b := s.open(t, "")
+	settle(t, b)
+	s.scene.Change(func(c *scene.Change) {
+		c.Pod(&stagev1.Pod{Lane: "a", Name: "jarvis-6", Phase: stagev1.PodPhase_POD_PHASE_DEAD})
+		c.Event(&stagev1.Event{Id: 3, Lane: "a", Group: 3, Name: "stop=jarvis-2", Pod: "jarvis-2", StartedMs: 57_000})
+		for i, class := range []string{"misroutes", "renegotiations", "dropped_calls", "state_lost", "media_interruptions", "setup_failures", "signal_reconnects", "migrations"} {
+			lost := session(ringOf("a", 10), "a", i+8)
+			lost.Lost, lost.Losses = class, 1
+			c.Session(lost)
+		}
+	})
+	b.Do(t, chromedp.Click(chromedp.CSS(`[data-verb="rollout"]`)))
+	s.doer.take(t, 1)
+	b.Await(t, `!document.querySelector(".busy").hidden`, "")
+	browser.Eval[chromedp.Void](t, b, `new Promise((done) => setTimeout(done, 500))`)
+	b.Screenshot(t, "stage-1280x720-light-change")
+	emulate(t, b, "prefers-color-scheme", "dark")
+	browser.Eval[chromedp.Void](t, b, `new Promise((done) => setTimeout(done, 100))`)
+	b.Screenshot(t, "stage-1280x720-dark-change")
+	b.Do(t, chromedp.Evaluate[chromedp.Void](`document.querySelector(".events-section").scrollIntoView({ block: "end" })`))
+	settle(t, b)
+	b.Screenshot(t, "stage-1280x720-dark-events")
+	b.Do(t, chromedp.Evaluate[chromedp.Void](`scrollTo(0, 0)`), chromedp.KeyEvent("?"))
+	settle(t, b)
+	b.Screenshot(t, "stage-1280x720-dark-keys")
+	b.RequireQuiet(t)
 }
 
 func emulate(t testing.TB, b *browser.Browser, feature, value string) {

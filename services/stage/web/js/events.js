@@ -3,12 +3,15 @@ import { h, put } from "./dom.js";
 import { absent, clock, count, millis, plural, seconds } from "./format.js";
 import { running } from "./store.js";
 
+// An event leaves out classes of which it saw none; where no session was observed, nothing was counted.
+const counted = (e, name) => count(e.counts[name] ?? (e.observed ? 0 : undefined));
+
 const columns = [
   ["Expected", (e) => count(e.expected)],
-  ["Moved", (e) => (e.finishedMs === undefined ? absent : count(e.moved))],
-  ["Misroutes", (e) => count(e.counts.misroutes)],
-  ["Cold", (e) => count(e.counts.cold_starts)],
-  ["Dropped", (e) => count(e.counts.dropped_calls)],
+  ["Moved", (e) => (e.observed ? count(e.moved) : absent)],
+  ["Misroutes", (e) => counted(e, "misroutes")],
+  ["Cold", (e) => counted(e, "cold_starts")],
+  ["Dropped", (e) => counted(e, "dropped_calls")],
   ["Worst gap", (e) => (e.worstGapMs === undefined ? absent : `${millis(e.worstGapMs)} ms`)],
 ];
 

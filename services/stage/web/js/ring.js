@@ -19,7 +19,8 @@ export class Ring {
   #canvas = h("canvas", { role: "img" });
   #caption = h("figcaption");
   #arcs = document.createElement("canvas");
-  #drawn = ""; // what #arcs shows
+  #drawn = null; // the ring that #arcs shows, and its pods' hues
+  #coloured = "";
   #size = 0;
   #dirty = true;
 
@@ -48,7 +49,7 @@ export class Ring {
   }
 
   recolour() {
-    this.#drawn = "";
+    this.#drawn = null;
     this.#dirty = true;
     this.#frames.wake();
   }
@@ -86,9 +87,10 @@ export class Ring {
   // drawArcs paints the circle once for each division of it.
   #drawArcs(ring, outer, thick) {
     const hue = ring.pods.map((name) => this.#hues.of(name));
-    const key = `${hue.join()}|${ring.ends.length}|${ring.ends[0]}|${ring.owners.join("")}`;
-    if (key === this.#drawn) return;
-    this.#drawn = key;
+    const key = hue.join();
+    if (ring === this.#drawn && key === this.#coloured) return;
+    this.#drawn = ring;
+    this.#coloured = key;
     const c = this.#arcs.getContext("2d");
     c.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     c.clearRect(0, 0, this.#size, this.#size);
@@ -112,19 +114,24 @@ export class Ring {
     c.translate(this.#size / 2, this.#size / 2);
     const sessions = this.#store.sessions(this.#lane).filter((s) => s.position !== undefined);
     const size = Math.max(2, Math.min(4.5, (turn * r) / (sessions.length * 2.2 || 1)));
+    const paths = new Map(); // by hue
     for (const s of sessions) {
       const a = angle(s.position);
       const [x, y] = [Math.cos(a) * r, Math.sin(a) * r];
-      c.fillStyle = this.#theme.pod(this.#hues.of(s.pod));
-      c.beginPath();
-      c.arc(x, y, size, 0, 7);
-      c.fill();
+      const hue = this.#hues.of(s.pod);
+      if (!paths.has(hue)) paths.set(hue, new Path2D());
+      paths.get(hue).moveTo(x + size, y);
+      paths.get(hue).arc(x, y, size, 0, 7);
       if (!s.browser) continue;
       c.strokeStyle = this.#theme.colour("ink");
       c.lineWidth = 2;
       c.beginPath();
       c.arc(x, y, size + 2.5, 0, 7);
       c.stroke();
+    }
+    for (const [hue, path] of paths) {
+      c.fillStyle = this.#theme.pod(hue);
+      c.fill(path);
     }
   }
 }
