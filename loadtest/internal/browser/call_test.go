@@ -20,7 +20,7 @@ var gone = regexp.MustCompile(`responded with a status of 50[234] .*/smaran/a/v1
 func TestACallHasSoundBothWays(t *testing.T) {
 	r := open(t, "istio-hash")
 	r.call(t, "microphone")
-	require.Contains(t, browser.Eval[string](t, r.Browser, `document.querySelector(".call-state").textContent`), "microphone")
+	require.Contains(t, browser.Eval[string](t, r.Browser, `document.querySelector(".phone-state").textContent`), "microphone")
 	require.Equal(t, "istio-hash", r.fact(t, "backend"))
 	r.pod(t)
 	r.hangUp(t)
@@ -28,14 +28,14 @@ func TestACallHasSoundBothWays(t *testing.T) {
 
 	r.call(t, "tone")
 	// The agent has heard an utterance, and answers in sound and in words.
-	r.Await(t, `document.querySelector(".call-transcript li")?.textContent.includes("heard")`, "document.body.innerText")
+	r.Await(t, `document.querySelector(".phone section:last-of-type li")?.textContent.includes("heard")`, "document.body.innerText")
 	r.Await(t, `media().then((m) => m.heardEnergy > 0.001)`, "media().then(JSON.stringify)")
 	before := r.media(t)
 	require.Equal(t, "audio/PCMU", before.Codec)
 	require.Positive(t, before.SentEnergy)
 	r.Await(t, `media().then((m) => m.sent > 250 && m.received > 250)`, "")
 	require.Equal(t, 1, r.media(t).Open)
-	require.Equal(t, "0", r.fact(t, "packets lost"))
+	require.Equal(t, "0", r.fact(t, "lost"))
 
 	require.Regexp(t, `^warm, \d+ ms, jarvis-\d$`, r.ask(t, "What do you hold?"))
 	require.Equal(t, r.fact(t, "turn"), "2")
@@ -47,8 +47,8 @@ func TestWithoutAMicrophoneThereIsATone(t *testing.T) {
 	r := open(t, "istio-hash", browser.MicrophoneDenied())
 	r.call(t, "microphone")
 	require.Equal(t, "the microphone was refused: the agent hears a test tone",
-		browser.Eval[string](t, r.Browser, `document.querySelector(".call-notice").textContent`))
-	r.Await(t, `document.querySelector(".call-transcript li")?.textContent.includes("heard")`, "document.body.innerText")
+		browser.Eval[string](t, r.Browser, `document.querySelector(".phone-notice").textContent`))
+	r.Await(t, `document.querySelector(".phone section:last-of-type li")?.textContent.includes("heard")`, "document.body.innerText")
 	r.RequireQuiet(t)
 }
 
@@ -137,7 +137,8 @@ func TestAReloadHangsUp(t *testing.T) {
 	require.Equal(t, 1, r.calls(t))
 	r.Do(t, chromedp.Reload())
 	require.Eventually(t, func() bool { return r.calls(t) == 0 }, after, 50*time.Millisecond, "the pod was told")
-	r.Await(t, `document.querySelector("#call-lane option") !== null`, "")
+	r.Await(t, `document.querySelector("#phone-lane option") !== null`, "")
+	r.Do(t, chromedp.Click(chromedp.ID("call-toggle")))
 	r.call(t, "tone")
 	require.Equal(t, 1, r.calls(t))
 	r.RequireQuiet(t)

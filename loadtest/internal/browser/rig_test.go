@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/chromedp/cdproto/page"
@@ -32,7 +30,6 @@ import (
 	"github.com/smaran-v2/smaran/services/stage"
 	"github.com/smaran-v2/smaran/services/stage/scene"
 	"github.com/smaran-v2/smaran/services/stage/venue"
-	"github.com/smaran-v2/smaran/services/stage/web"
 	"github.com/smaran-v2/smaran/services/testreal"
 	"github.com/smaran-v2/smaran/services/testreal/browser"
 	"github.com/smaran-v2/smaran/services/wire"
@@ -62,7 +59,7 @@ const (
 	after = 30 * time.Second // bounds what the fleet and the call may take
 )
 
-// rig is a page with the panel, on a stage whose one lane is a real fleet.
+// rig is the page of a stage whose one lane is a real fleet.
 type rig struct {
 	*browser.Browser
 	fleet driver.Fleet
@@ -90,7 +87,7 @@ func open(t *testing.T, backend string, options ...chromedp.ExecAllocatorOption)
 	return r
 }
 
-// serve serves the stage, with the panel alone on its page.
+// serve serves the stage, which knows of its lane and shows nothing else of it.
 func (r *rig) serve(t *testing.T, backend string) {
 	t.Helper()
 	clock := clockwork.NewRealClock()
@@ -99,7 +96,7 @@ func (r *rig) serve(t *testing.T, backend string) {
 		c.Lane(&stagev1.Lane{Id: lane, Backend: backend, State: stagev1.LaneState_LANE_STATE_UP, Smaran: stage.SmaranPath(lane)})
 	})
 	handler, err := stage.New(stage.Options{
-		Scene: s, Page: withTestPage(t),
+		Scene: s,
 		Lanes: []venue.Lane{{ID: lane, Smaran: r.status(t).GetSmaranUrl()}},
 	})
 	require.NoError(t, err)
@@ -107,30 +104,6 @@ func (r *rig) serve(t *testing.T, backend string) {
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections) // streams
 	r.url = server.URL
-}
-
-// withTestPage is the page's files with another index.
-func withTestPage(t *testing.T) fs.FS {
-	t.Helper()
-	all := fstest.MapFS{}
-	add := func(from fs.FS, to func(string) string) {
-		require.NoError(t, fs.WalkDir(from, ".", func(path string, e fs.DirEntry, err error) error {
-			if err != nil || e.IsDir() {
-				return err
-			}
-			content, err := fs.ReadFile(from, path)
-			all[to(path)] = &fstest.MapFile{Data: content}
-			return err
-		}))
-	}
-	add(web.Files, func(path string) string { return path })
-	add(os.DirFS("testdata"), func(path string) string {
-		if path == "index.html" {
-			return path
-		}
-		return "test/" + path
-	})
-	return all
 }
 
 // spy keeps the page's peer connections, so that tests can ask them.
@@ -160,41 +133,42 @@ func (r *rig) load(t *testing.T) {
 	_, err := chromedp.Call(r.Context, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: spy})
 	require.NoError(t, err)
 	r.Do(t, chromedp.Navigate(r.url))
-	r.Await(t, `document.querySelector("#call-lane option") !== null`, "document.body.innerText")
+	r.Await(t, `document.querySelector("#phone-lane option") !== null`, "document.body.innerText")
+	r.Do(t, chromedp.Click(chromedp.ID("call-toggle")))
 }
 
 // call calls the agent, with the test tone unless told otherwise, and waits until it is heard.
 func (r *rig) call(t *testing.T, source string) {
 	t.Helper()
 	r.Do(t,
-		chromedp.SetValue(chromedp.ID("call-source"), source),
-		chromedp.Click(chromedp.CSS(".call-toggle")))
+		chromedp.SetValue(chromedp.ID("phone-source"), source),
+		chromedp.Click(chromedp.CSS(".phone-toggle")))
 	r.on(t)
 	r.happened(t, "called", 1)
 }
 
 func (r *rig) on(t *testing.T) {
 	t.Helper()
-	r.Await(t, `document.querySelector(".call").dataset.state === "on the call"`, "document.body.innerText")
+	r.Await(t, `document.querySelector(".phone").dataset.state === "on the call"`, "document.body.innerText")
 }
 
 func (r *rig) hangUp(t *testing.T) {
 	t.Helper()
-	r.Do(t, chromedp.Click(chromedp.CSS(".call-toggle")))
-	r.Await(t, `document.querySelector(".call").dataset.state === "ended"`, "document.body.innerText")
+	r.Do(t, chromedp.Click(chromedp.CSS(".phone-toggle")))
+	r.Await(t, `document.querySelector(".phone").dataset.state === "ended"`, "document.body.innerText")
 }
 
 // ask asks in words, and gives the answer as it is shown.
 func (r *rig) ask(t *testing.T, question string) string {
 	t.Helper()
 	before := r.fact(t, "last answer")
-	r.Do(t, chromedp.SetValue(chromedp.ID("call-question"), question), chromedp.Click(chromedp.CSS(".call-ask button")))
+	r.Do(t, chromedp.SetValue(chromedp.ID("phone-question"), question), chromedp.Click(chromedp.CSS(".phone form button")))
 	r.Await(t, fmt.Sprintf(`(%s) !== %q`, factOf("last answer"), before), factOf("last answer"))
 	return r.fact(t, "last answer")
 }
 
 func factOf(name string) string {
-	return fmt.Sprintf(`[...document.querySelectorAll(".call-fact")].find((f) => f.firstChild.textContent === %q).lastChild.textContent`, name)
+	return fmt.Sprintf(`[...document.querySelectorAll(".phone-fact")].find((f) => f.firstChild.textContent === %q).lastChild.textContent`, name)
 }
 
 func (r *rig) fact(t *testing.T, name string) string {
@@ -218,7 +192,7 @@ func (e entry) ms(t *testing.T, text string) float64 {
 // happened waits until something has happened to the call so often, and gives the last time.
 func (r *rig) happened(t *testing.T, kind string, times int) entry {
 	t.Helper()
-	lines := fmt.Sprintf(`document.querySelectorAll('.call-history [data-kind="%s"]')`, kind)
+	lines := fmt.Sprintf(`document.querySelectorAll('.phone-history [data-kind="%s"]')`, kind)
 	r.Await(t, fmt.Sprintf(`%s.length >= %d`, lines, times), "document.body.innerText", after)
 	return browser.Eval[entry](t, r.Browser, fmt.Sprintf(
 		`(({dataset: d, textContent: Text}) => ({Kind: d.kind, From: d.from, To: d.to, Why: d.why, Took: d.took, Gap: d.gap, Text}))(%s[0])`, lines))
@@ -227,7 +201,7 @@ func (r *rig) happened(t *testing.T, kind string, times int) entry {
 // times is how often something has happened to the call so far.
 func (r *rig) times(t *testing.T, kind string) int {
 	t.Helper()
-	return browser.Eval[int](t, r.Browser, fmt.Sprintf(`document.querySelectorAll('.call-history [data-kind="%s"]').length`, kind))
+	return browser.Eval[int](t, r.Browser, fmt.Sprintf(`document.querySelectorAll('.phone-history [data-kind="%s"]').length`, kind))
 }
 
 // media is what getStats says of the connection that is open.
@@ -276,7 +250,7 @@ func (r *rig) hosts(t *testing.T) (out []affinity.Host) {
 // scaleOut scales until the ring gives the call's session to another pod, and back in between: new pods have other addresses each time.
 func (r *rig) scaleOut(t *testing.T) {
 	t.Helper()
-	id := browser.Eval[string](t, r.Browser, `document.querySelector(".call").dataset.session`)
+	id := browser.Eval[string](t, r.Browser, `document.querySelector(".phone").dataset.session`)
 	for range 20 { // 3 in 4 move
 		few := r.hosts(t)
 		r.do(t, fmt.Sprintf("scale=%d", more))

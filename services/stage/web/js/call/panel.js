@@ -34,13 +34,15 @@ export function mountCall(element, { store }) {
 // fact is a name and a value that changes.
 function fact(list, name, title) {
   const value = h("dd", {}, absent);
-  list.append(h("div.call-fact", { title: title ?? "" }, h("dt", {}, name), value));
+  list.append(h("div.phone-fact", { title: title ?? "" }, h("dt", {}, name), value));
   return (text) => put(value, text ?? absent);
 }
 
+// meter is a bar; what it shows changes too often to be read aloud.
 function meter(name) {
-  const bar = h("meter", { min: 0, max: 1, value: 0, "aria-label": name });
-  return { root: h("label.call-level", {}, h("span", {}, name), bar), set: (level) => (bar.value = level) };
+  const bar = h("i");
+  const root = h("div.phone-level", {}, h("span", {}, name), h("span.phone-scale", { "aria-hidden": "true" }, bar));
+  return { root, set: (level) => bar.style.setProperty("--level", level.toFixed(3)) };
 }
 
 class Panel {
@@ -58,32 +60,33 @@ class Panel {
   }
 
   #build() {
-    this.lane = h("select", { id: "call-lane" });
-    this.source = h("select", { id: "call-source" }, h("option", { value: "microphone" }, "microphone"), h("option", { value: "tone" }, "test tone"));
-    this.toggle = h("button.call-toggle", { type: "button", onclick: () => (this.#caller || this.#busy ? this.hangUp() : this.call()) }, "Call the agent");
-    this.mute = h("button.call-mute", { type: "button", disabled: true, "aria-pressed": "false", onclick: () => this.#mute(!this.#muted) }, "Mute");
-    this.state = h("p.call-state", { role: "status" }, states.idle);
-    this.notice = h("p.call-notice", { role: "status", hidden: true });
+    this.lane = h("select", { id: "phone-lane" });
+    this.source = h("select", { id: "phone-source" }, h("option", { value: "microphone" }, "microphone"), h("option", { value: "tone" }, "test tone"));
+    this.toggle = h("button.phone-toggle", { type: "button", onclick: () => (this.#caller || this.#busy ? this.hangUp() : this.call()) }, "Call");
+    this.mute = h("button", { type: "button", disabled: true, "aria-pressed": "false", onclick: () => this.#mute(!this.#muted) }, "Mute");
+    this.state = h("p.phone-state", { role: "status" }, states.idle);
+    this.notice = h("p.phone-notice", { role: "status", hidden: true });
     this.mine = meter("you");
     this.theirs = meter("agent");
-    const facts = h("dl.call-facts");
+    const who = h("dl.phone-facts"), how = h("dl.phone-facts");
     this.facts = {
-      pod: fact(facts, "pod"), turn: fact(facts, "turn", "answers in this conversation"), epoch: fact(facts, "epoch", "owners that the session has had"),
-      backend: fact(facts, "backend"), answer: fact(facts, "last answer"),
-      gap: fact(facts, "gap, ms", "longest time without the agent's sound since the call last changed pods, from when packets were played; right to 10 ms"),
-      lost: fact(facts, "packets lost"), concealed: fact(facts, "concealed, ms", "sound that the browser made up, silence left out"),
-      jitter: fact(facts, "jitter, ms"),
+      pod: fact(who, "pod"), turn: fact(who, "turn", "answers in this conversation"), epoch: fact(who, "epoch", "owners that the session has had"),
+      backend: fact(who, "backend"), answer: fact(who, "last answer"),
+      gap: fact(how, "gap, ms", "longest time without the agent's sound since the call last changed pods: from when its packets were played, right to 10 ms"),
+      lost: fact(how, "lost", "packets that did not come"), concealed: fact(how, "made up, ms", "sound that the browser concealed a lack with, silence left out"),
+      jitter: fact(how, "jitter, ms"),
     };
-    this.question = h("input", { id: "call-question", name: "question", autocomplete: "off", maxLength: 500, value: "What do you hold?", required: true });
+    this.question = h("input", { id: "phone-question", type: "text", autocomplete: "off", maxLength: 500, value: "What do you hold?", required: true });
     this.send = h("button", { type: "submit", disabled: true }, "Ask");
-    this.ask = h("form.call-ask", { onsubmit: (e) => this.#ask(e) }, h("label", { for: "call-question" }, "Ask in words"), this.question, this.send);
-    this.transcript = h("ol.call-transcript", { "aria-live": "polite", "aria-label": "transcript" });
-    this.history = h("ol.call-history", { "aria-live": "polite", "aria-label": "what happened to the call" });
+    const ask = h("form.phone-row", { onsubmit: (e) => this.#ask(e) }, h("label.aside", { for: "phone-question" }, "Question in words"), this.question, this.send);
+    this.transcript = h("ol.phone-list", { "aria-live": "polite" });
+    this.history = h("ol.phone-list.phone-history", { "aria-live": "polite" });
     this.place = h("div", { hidden: true });
-    this.root = h("div.call", { "data-state": "idle" },
-      h("div.call-bar", {}, h("label", { for: "call-lane" }, "Backend"), this.lane, h("label", { for: "call-source" }, "Sound"), this.source, this.toggle, this.mute),
-      this.state, this.notice, h("div.call-levels", {}, this.mine.root, this.theirs.root), facts, this.ask,
-      h("div.call-lists", {}, h("section", {}, h("h3", {}, "Said"), this.transcript), h("section", {}, h("h3", {}, "Happened"), this.history)), this.place);
+    this.root = h("div.phone", { "data-state": "idle" },
+      h("div.phone-choice", {}, h("label", { for: "phone-lane" }, "lane"), this.lane, h("label", { for: "phone-source" }, "sound"), this.source),
+      h("div.phone-row", {}, this.toggle, this.mute), this.state, this.notice, h("div.phone-levels", {}, this.mine.root, this.theirs.root),
+      who, how, ask,
+      h("section", {}, h("h3", {}, "What happened to the call"), this.history), h("section", {}, h("h3", {}, "What the agent said"), this.transcript), this.place);
   }
 
   // lanes offers those that there are.
@@ -106,8 +109,8 @@ class Panel {
     this.mute.disabled = this.#sound === null;
     this.send.disabled = this.#caller?.line === null || this.#caller === null;
     this.toggle.disabled = !on && this.lane.options.length === 0;
-    put(this.toggle, on ? "Hang up" : "Call the agent");
-    attribute(this.toggle, "data-on", on ? "true" : null);
+    put(this.toggle, on ? "Hang up" : "Call");
+    this.toggle.classList.toggle("primary", !on);
   }
 
   async call() {
@@ -117,7 +120,7 @@ class Panel {
     this.#clear();
     this.#state("dialling");
     try {
-      const base = new URL(`.${lane.smaran}`, document.baseURI).href;
+      const base = new URL(`.${lane.smaran.replace(/\/$/, "")}`, document.baseURI).href;
       const sound = await openSound(this.source.value === "tone");
       this.#sound = sound;
       this.#note(sound.reason && `${sound.reason}: the agent hears a test tone`);
