@@ -12,7 +12,7 @@ const kinds = [
     ["p50", (p) => p.inferenceP50Ms, "accent", []],
     ["p99", (p) => p.inferenceP99Ms, "pod-6", [6, 3]],
   ]],
-  ["trouble", "Each second", "", [
+  ["trouble", "Per second", "", [
     ["cold", (p) => p.cold, "accent", []],
     ["misroutes", (p) => p.misroutes, "warn", [6, 3]],
     ["dropped", (p) => p.dropped, "bad", [2, 2]],
@@ -101,7 +101,7 @@ export class Charts {
     const axis = { stroke: this.#theme.colour("muted"), font: "11px system-ui, sans-serif", ticks: { show: false } };
     const lines = { stroke: this.#theme.colour("line"), width: 1 };
     p.chart = new globalThis.uPlot({
-      width, height, padding: [16, 14, 0, 0], cursor: { show: false }, legend: { show: false },
+      width, height, padding: [28, 14, 0, 0], cursor: { show: false }, legend: { show: false },
       scales: { x: { time: false, range: () => [this.#scales.from, this.#scales.to] }, y: { range: () => [0, this.#scales.most[p.kind] ?? 1] } },
       axes: [
         { ...axis, size: 22, gap: 5, space: 50, grid: { show: false }, values: (_, all) => all.map((s) => clock(s * 1000)) },
@@ -129,7 +129,7 @@ export class Charts {
     const c = u.ctx;
     const px = devicePixelRatio;
     const { left, top, width, height } = u.bbox;
-    let free = left; // where the next name may begin
+    const free = [left, left]; // where the next name may begin, in either line
     c.save();
     c.font = `600 ${10.5 * px}px system-ui, sans-serif`;
     c.textBaseline = "bottom";
@@ -152,9 +152,10 @@ export class Charts {
       c.globalAlpha = 1;
       const wide = c.measureText(e.name).width;
       const at = Math.min(x, left + width - wide);
-      if (at < free) continue;
-      c.fillText(e.name, at, top - 2 * px);
-      free = at + wide + 6 * px;
+      const line = free.findIndex((from) => at >= from);
+      if (line < 0) continue;
+      c.fillText(e.name, at, top - (2 + 12 * line) * px);
+      free[line] = at + wide + 6 * px;
     }
     c.restore();
   }

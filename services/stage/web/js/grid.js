@@ -171,7 +171,7 @@ export class Grid {
       put(label.parts.name, c.name === nowhere ? (box.w < 60 ? "none" : "no pod") : wide ? c.name : brief(c.name));
       put(label.parts.note, String(c.held.length));
       put(label.parts.state, dead ? "dead" : this.#state(c, now));
-      label.title = c.name === nowhere ? "Sessions that no pod owns" : `${c.name} ${pod?.address ?? ""} ${c.phase}`;
+      attribute(label, "title", c.name === nowhere ? "Sessions that no pod owns" : `${c.name} ${pod?.address ?? ""} ${c.phase}`);
       attribute(label, "data-phase", dead ? "dead" : c.phase ?? null);
     }
   }

@@ -93,6 +93,7 @@ export class Lane {
     const under = this.#store.events().filter((e) => e.lane === this.#id && running(e));
     put(this.#parts.busy, under.map((e) => `${e.name}, ${seconds(Math.max(0, this.#store.at() - e.startedMs))}`).join("; "));
     show(this.#parts.busy, under.length > 0);
+    show(this.#parts.policy, under.length === 0);
     attribute(this.element, "aria-busy", under.length ? "true" : null);
   }
 

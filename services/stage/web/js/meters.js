@@ -5,7 +5,7 @@ import { absent, count, millis } from "./format.js";
 // Each meter: its name, its figure, what stands small beside it, and whether the figure is one to look at.
 const meters = [
   ["moved", "Sessions moved", (m) => [count(m?.moved), `expected ${count(m?.expected)}`, m?.expected !== undefined && m.moved !== m.expected]],
-  ["misroutes", "Misroutes, of requests", (m) => [count(m?.counts.misroutes), `of ${count(m?.counts.requests)}`, m?.counts.misroutes > 0]],
+  ["misroutes", "Misrouted requests", (m) => [count(m?.counts.misroutes), `of ${count(m?.counts.requests)}`, m?.counts.misroutes > 0]],
   ["dropped", "Dropped calls", (m) => [count(m?.counts.dropped_calls), `redials ${count(m?.counts.renegotiations)}`, m?.counts.dropped_calls > 0]],
   ["cold", "Cold starts", (m) => [count(m?.counts.cold_starts), `state lost ${count(m?.counts.state_lost)}`, m?.counts.cold_starts > 0]],
   ["p50", "Inference p50, 10 s", (m) => [millis(m?.inferenceP50Ms), "ms"]],
