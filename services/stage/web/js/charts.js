@@ -133,6 +133,7 @@ export class Charts {
     c.save();
     c.font = `600 ${10.5 * px}px system-ui, sans-serif`;
     c.textBaseline = "bottom";
+    c.textAlign = "left";
     for (const e of this.#store.events()) {
       const begin = e.startedMs / 1000;
       const end = running(e) ? this.#scales.to : (e.finishedMs ?? e.startedMs) / 1000;
