@@ -198,7 +198,7 @@ func unnamedPorts(t *testing.T, built objects) (wrong []string) {
 	for _, service := range typedAll[corev1.Service](t, built.ofKind("Service")) {
 		for _, port := range service.Spec.Ports {
 			protocol, _, _ := strings.Cut(port.Name, "-")
-			if !slices.Contains([]string{"http", "tcp"}, protocol) {
+			if !slices.Contains([]string{"http", "http2", "tcp", "udp"}, protocol) {
 				wrong = append(wrong, fmt.Sprintf("%s: %q tells Istio no protocol", service.Name, port.Name))
 			}
 			if !slices.ContainsFunc(deployments, func(d appsv1.Deployment) bool { return offers(d, service.Spec.Selector, port.TargetPort) }) {
@@ -213,7 +213,7 @@ func offers(d appsv1.Deployment, selector map[string]string, port intstr.IntOrSt
 	template := d.Spec.Template
 	return labels.SelectorFromSet(selector).Matches(labels.Set(template.Labels)) &&
 		slices.ContainsFunc(template.Spec.Containers, func(c corev1.Container) bool {
-			return slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == port.StrVal })
+			return slices.ContainsFunc(c.Ports, func(p corev1.ContainerPort) bool { return p.Name == port.StrVal || p.ContainerPort == port.IntVal })
 		})
 }
 
