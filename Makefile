@@ -4,7 +4,7 @@ SHELL       := /bin/sh
 .DEFAULT_GOAL := help
 
 MODULES  := proto services loadtest
-PROGRAMS := smaran jarvis mesh fleet
+PROGRAMS := smaran jarvis mesh fleet stage
 VERSION  := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -X github.com/smaran-v2/smaran/services/version.Revision=$(VERSION)
 # The race detector needs cgo, and so a C compiler.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/smaran-v2/smaran/services/stage/director"
 	"github.com/smaran-v2/smaran/services/wire"
@@ -42,7 +43,7 @@ func New(o Options) (http.Handler, error) {
 func newRouter(o *Options, page *page, way *way) chi.Router {
 	guard := &guard{options: o}
 	router := chi.NewRouter()
-	router.Use(secured, guard.hosts, guard.origins)
+	router.Use(secured, guard.hosts, guard.origins, middleware.GetHead)
 	router.NotFound(notFound)
 	router.MethodNotAllowed(methodNotAllowed(router))
 

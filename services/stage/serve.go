@@ -90,7 +90,7 @@ func (s *Server) handler() (handler http.Handler, err error) {
 	if s.Crowds != nil && s.Director == nil {
 		return nil, fmt.Errorf("%w: a listener for crowds, and no director", ErrOptions)
 	}
-	if s.steerable() && s.Token == "" && !onLoopback(s.Listener.Addr()) {
+	if s.steerable() && s.Token == "" && !OnLoopback(s.Listener.Addr()) {
 		return nil, fmt.Errorf("%w: whoever reaches %s could steer the stage: expected loopback, or a token", ErrToken, s.Listener.Addr())
 	}
 	return New(s.Options)
@@ -107,7 +107,8 @@ func (s *Server) record(ctx context.Context) error {
 	return err
 }
 
-func onLoopback(a net.Addr) bool {
+// OnLoopback is whether no other machine reaches what listens at an address.
+func OnLoopback(a net.Addr) bool {
 	tcp, ok := a.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
 }

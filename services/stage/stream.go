@@ -57,6 +57,9 @@ func (s *stream) follow(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", wire.ContentTypeEventStream)
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // a proxy that buffers would hold frames back
+	if r.Method == http.MethodHead {
+		return
+	}
 	reader := &reader{writer: w, control: http.NewResponseController(w)}
 	if err := reader.send(fmt.Appendf(nil, "retry: %d\n\n", reconnectMillis)); err != nil {
 		return

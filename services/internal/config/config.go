@@ -16,7 +16,7 @@ const (
 	PrefixSmaran = "SMARAN_"
 	PrefixJarvis = "JARVIS_"
 	PrefixMesh   = "MESH_"
-	PrefixTurn   = "TURN_"
+	PrefixStage  = "STAGE_"
 )
 
 // ErrUnknownKey and ErrInvalid are what Parse's errors match.

@@ -68,8 +68,11 @@ func Read(text io.Reader) (*Recording, error) {
 	limited := &io.LimitedReader{R: text, N: maxFile + 1}
 	lines := &lines{reader: bufio.NewReaderSize(limited, 64<<10)}
 	first, err := lines.next()
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
 		return nil, fmt.Errorf("%w: it is empty", ErrFormat)
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF): // a header alone is one, too
+		return nil, err
 	}
 	r := new(Recording)
 	if r.Header, err = parseHeader(first); err != nil {

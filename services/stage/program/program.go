@@ -1,0 +1,68 @@
+// Package program is bin/stage: a stage on its own, for fleets that somebody else runs, or for none. The stage of the fleets of one machine
+// is part of bin/fleet.
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/smaran-v2/smaran/services/internal/config"
+	"github.com/smaran-v2/smaran/services/internal/healthcheck"
+)
+
+// ErrUsage is a command line that can't be carried out.
+var ErrUsage = errors.New("invalid command line")
+
+type cli struct {
+	Serve  serveCmd  `cmd:"" help:"Serve the page for fleets that run already. STAGE_* variables configure it."`
+	Replay replayCmd `cmd:"" help:"Play what fleet up --stage --record wrote, on the same page."`
+	Health healthCmd `cmd:"" help:"Ask the serve of this host whether it is ready."`
+}
+
+// invocation is what a command runs with.
+type invocation struct {
+	environ        []string
+	stdout, stderr io.Writer
+}
+
+// Run is the program stage. It ends when ctx does.
+func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+	helped := false
+	parser, err := kong.New(&cli{},
+		kong.Name("stage"),
+		kong.Description("The page that shows session affinity: for fleets elsewhere, and for recordings."),
+		kong.Vars{"listen": DefaultListen},
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		return fmt.Errorf("command line: %w", err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if helped {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w; stage --help shows what there is", ErrUsage, err)
+	}
+	command.BindTo(ctx, (*context.Context)(nil))
+	return command.Run(&invocation{environ: environ, stdout: stdout, stderr: stderr})
+}
+
+type healthCmd struct{}
+
+func (*healthCmd) Run(ctx context.Context, i *invocation) error {
+	cfg, err := config.Parse[Config](EnvPrefix, i.environ)
+	if err != nil {
+		return err
+	}
+	return healthcheck.Ready(ctx, cfg.AdminListen)
+}

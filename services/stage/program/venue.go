@@ -1,0 +1,52 @@
+package program
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/smaran-v2/smaran/proto/fleet/v1/fleetv1connect"
+	"github.com/smaran-v2/smaran/services/stage/venue"
+)
+
+// elsewhere are fleets that somebody else runs, at addresses that stay.
+type elsewhere struct{ lanes []venue.Lane }
+
+func newElsewhere(c *Config, client *http.Client) *elsewhere {
+	out := new(elsewhere)
+	for _, given := range c.Lanes {
+		l := venue.Lane{
+			ID: given.ID, Smaran: given.URL, CrowdSmaran: given.URL, Pods: c.Pods, Relay: c.Relay,
+			Verbs:  []venue.Verb{venue.Load, venue.Header},
+			Reason: "the stage was given no control API of this fleet",
+		}
+		if control := c.Fleets.url(given.ID); control != "" {
+			// A client's methods are those of a handler.
+			l.Fleet = fleetv1connect.NewFleetServiceClient(client, control)
+			l.Verbs = append(l.Verbs, venue.Scale, venue.Kill, venue.Drain, venue.Freeze, venue.Thaw, venue.Rollout, venue.Redis, venue.Smaran, venue.Reset)
+			l.Reason = "a fleet gets another backend where it was started"
+		}
+		out.lanes = append(out.lanes, l)
+	}
+	return out
+}
+
+// Lanes implements venue.Venue.
+func (e *elsewhere) Lanes() []venue.Lane { return e.lanes }
+
+// Recast implements venue.Venue: it is not possible.
+func (e *elsewhere) Recast(context.Context, string, string) error {
+	return fmt.Errorf("%w: %s", venue.ErrNotHere, "a fleet gets another backend where it was started")
+}
+
+// shown is a venue that is only looked at.
+type shown struct{ venue.Venue }
+
+// Lanes implements venue.Venue.
+func (s shown) Lanes() []venue.Lane {
+	lanes := append([]venue.Lane(nil), s.Venue.Lanes()...)
+	for i := range lanes {
+		lanes[i].Verbs, lanes[i].Reason = nil, "this stage only shows: it was started without a token"
+	}
+	return lanes
+}
