@@ -63,15 +63,6 @@ func (p *ports) house(beside backend.Name) HouseConfig {
 	return hc
 }
 
-// pageURL is how a browser on this machine reaches the page, which takes its token from the fragment: no server is told that.
-func (p *ports) pageURL(token string) string {
-	url := baseURL(p.page.Addr().String()) + "/"
-	if token != "" {
-		url += "#token=" + token
-	}
-	return url
-}
-
 func (p *ports) close() error {
 	var failed error
 	for _, l := range append(p.controls, p.page, p.crowds) {

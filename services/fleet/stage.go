@@ -10,9 +10,8 @@ import (
 	"time"
 
 	"github.com/jonboulle/clockwork"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/smaran-v2/smaran/services/internal/httpserver"
+	"github.com/smaran-v2/smaran/services/internal/browse"
 	"github.com/smaran-v2/smaran/services/runinfo"
 	"github.com/smaran-v2/smaran/services/stage"
 	"github.com/smaran-v2/smaran/services/stage/director"
@@ -21,8 +20,8 @@ import (
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
-// openStage has the page served, and the fleets watched, until ctx ends.
-func (c *upCmd) openStage(ctx context.Context, s *invocation, serves *errgroup.Group, h *House, ports *ports, log *slog.Logger) error {
+// newStage is the page of a house, and what fills it. The returned function serves it until ctx ends, and has to be called.
+func (c *upCmd) newStage(ctx context.Context, s *invocation, h *House, ports *ports, log *slog.Logger) (serve func(context.Context) error, err error) {
 	clock := clockwork.NewRealClock()
 	shown := scene.New(clock)
 	asking := &http.Transport{}
@@ -31,43 +30,26 @@ func (c *upCmd) openStage(ctx context.Context, s *invocation, serves *errgroup.G
 		Seed: h.Seed(), Calls: c.StageCalls, Rate: c.StageRate,
 	})
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	page, err := stage.New(stage.Options{Scene: shown, Doer: directs, Lanes: h.Lanes(), Token: c.StageToken, Log: log})
+	recorder, err := c.record(ctx, s.args, clock.Now())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if c.Record != "" {
-		recorder, err := c.record(ctx, s.args, clock.Now())
-		if err != nil {
-			return err
-		}
-		serves.Go(func() error {
-			err := recorder.Run(ctx, shown)
-			if err != nil {
-				log.Error(err.Error()) // now, and not only at the end
-			}
-			return err
-		})
-	}
-	serves.Go(func() error {
+	return func(ctx context.Context) error {
 		defer asking.CloseIdleConnections()
-		if err := directs.Run(ctx); ctx.Err() == nil {
-			return fmt.Errorf("the stage: %w", err)
-		}
-		return nil
-	})
-	for _, o := range []httpserver.Options{
-		{Name: "page", Listener: ports.page, Handler: page, ShutdownGrace: controlGrace},
-		{Name: "crowds", Listener: ports.crowds, Handler: stage.CrowdHandler(directs), ShutdownGrace: controlGrace},
-	} {
-		serves.Go(func() error { return httpserver.Serve(ctx, log, o) })
-	}
-	return nil
+		return stage.Serve(ctx, stage.Server{
+			Options:  stage.Options{Scene: shown, Doer: directs, Lanes: h.Lanes(), Token: c.StageToken, Log: log},
+			Listener: ports.page, Crowds: ports.crowds, Director: directs, Recorder: recorder, Grace: controlGrace,
+		})
+	}, nil
 }
 
-// record begins a recording of what the page shows.
+// record begins a recording of what the page shows; nil: none was asked for.
 func (c *upCmd) record(ctx context.Context, args []string, now time.Time) (*recording.Recorder, error) {
+	if c.Record == "" {
+		return nil, nil
+	}
 	told := slices.Clone(args)
 	for i := range told {
 		if c.StageToken != "" && strings.HasSuffix(told[i], c.StageToken) {
@@ -82,14 +64,15 @@ func (c *upCmd) record(ctx context.Context, args []string, now time.Time) (*reco
 }
 
 // invite says where the page is, and opens it where that was asked for.
-func (c *upCmd) invite(s *invocation, url string, log *slog.Logger) error {
+func (c *upCmd) invite(s *invocation, ports *ports, log *slog.Logger) error {
+	url := stage.URL(ports.page.Addr(), c.StageToken)
 	if !c.JSON {
 		if err := s.say("the page: %s", url); err != nil {
 			return err
 		}
 	}
 	if c.Open {
-		if err := browse(s.environ, url); err != nil {
+		if err := browse.Open(s.environ, url); err != nil {
 			log.Warn(fmt.Sprintf("%v: open %s yourself", err, url))
 		}
 	}

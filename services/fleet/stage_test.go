@@ -152,7 +152,7 @@ func TestLanesOfOneCommand(t *testing.T) {
 	_, err := command(t, nil, "scale", "3", "--control", control)
 	require.NoError(t, err)
 	require.Len(t, beside().GetPods(), 3)
-	require.Regexp(t, `(?m)^ *crowd +go `, p.verb(t, "ps"))
+	require.Regexp(t, `(?m)^ *crowd +go +running `, p.verb(t, "ps"))
 	all := pids(beside())
 	require.Len(t, all, 6) // three pods, smaran, mesh, crowd
 

@@ -17,7 +17,7 @@ const (
 // stageFlags are the flags of `fleet up` that are about the stage.
 type stageFlags struct {
 	Stage      string       `help:"Serve the page that shows all this, at this address; port 0 takes a free one." placeholder:"ADDR"`
-	Open       bool         `help:"Open the page in a browser (BROWSER, or the system's)."`
+	Open       bool         `help:"Open the page in a browser (BROWSER names another than the system's)."`
 	Beside     backend.Name `help:"A second lane with this backend: processes of its own, the same seed, calls and events." placeholder:"BACKEND"`
 	StageCalls int          `help:"Calls of each lane's crowd; 0 waits for the page to ask for some." default:"${calls}"`
 	StageRate  float64      `help:"Inferences a second of each lane's crowd, all its calls together." default:"${rate}"`

@@ -61,38 +61,55 @@ func (c *upCmd) Run(ctx context.Context, s *invocation) (err error) {
 	if err != nil {
 		return errors.Join(err, ports.close())
 	}
-	return c.serve(ctx, s, h, ports, log)
-}
-
-// serve starts the fleets with their control APIs and the page open, so that they can be watched, and ended, meanwhile.
-func (c *upCmd) serve(ctx context.Context, s *invocation, h *House, ports *ports, log *slog.Logger) error {
-	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopServing()
-	var serves errgroup.Group
+	servers := []server{}
 	for i, service := range h.Services() {
-		serves.Go(func() error {
-			return httpserver.Serve(serving, log, httpserver.Options{
+		servers = append(servers, func(ctx context.Context) error {
+			return httpserver.Serve(ctx, log, httpserver.Options{
 				Name: "control", Listener: ports.controls[i], Handler: Handler(service), ShutdownGrace: controlGrace,
 			})
 		})
 	}
-	var err error
 	if ports.page != nil {
-		err = c.openStage(serving, s, &serves, h, ports, log)
+		page, err := c.newStage(ctx, s, h, ports, log)
+		if err != nil {
+			return errors.Join(err, h.Close(), ports.close())
+		}
+		servers = append(servers, page)
 	}
-	if err == nil {
-		err = c.run(ctx, s, h, ports, log)
+	return serve(ctx, servers, func(ctx context.Context) error {
+		// Changes that wait are answered before the servers end.
+		return errors.Join(c.run(ctx, s, h, ports, log), h.Close())
+	})
+}
+
+// server serves until its context ends.
+type server func(context.Context) error
+
+// serve has everything answer while run runs: the fleets can be watched, and ended, while they start. A server that fails ends run.
+func serve(ctx context.Context, servers []server, run func(context.Context) error) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var serves errgroup.Group
+	for _, one := range servers {
+		serves.Go(func() error {
+			err := one(serving)
+			if err != nil {
+				fail(err)
+			}
+			return err
+		})
 	}
-	// Changes that wait are answered before the servers end.
-	err = errors.Join(err, h.Close())
-	stopServing()
+	err := run(ctx)
+	stop()
 	return errors.Join(err, serves.Wait())
 }
 
 // run returns nil where the house was asked to end, at any time.
 func (c *upCmd) run(ctx context.Context, s *invocation, h *House, ports *ports, log *slog.Logger) error {
 	if ports.page != nil {
-		if err := c.invite(s, ports.pageURL(c.StageToken), log); err != nil {
+		if err := c.invite(s, ports, log); err != nil {
 			return err
 		}
 	}
