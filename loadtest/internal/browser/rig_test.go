@@ -256,6 +256,7 @@ func (r *rig) scaleOut(t *testing.T) {
 		r.do(t, fmt.Sprintf("scale=%d", more))
 		p, err := affinity.Predict(affinity.PolicyRing, affinity.Options{}, few, r.hosts(t), []string{id})
 		require.NoError(t, err)
+		t.Log("DEBUG", id, few, r.hosts(t), p, r.times(t, "migrated"))
 		if p.MovedShare() == 1 {
 			return
 		}

@@ -6,7 +6,7 @@ import { Ear } from "./ear.js";
 import { Ledger, judge } from "./ledger.js";
 import { Line } from "./line.js";
 import { Stats } from "./stats.js";
-import { event, header, millis, reasonNotGranted } from "./wire.js";
+import { event, header, millis, reason } from "./wire.js";
 
 const setupWithin = 5000;
 const requestWithin = 10000;
@@ -287,7 +287,7 @@ export class Caller {
           case event.ended:
             // The media will stop, and the line sees it. Only a second call that did not get its session leaves the first one behind, which has
             // a stream too.
-            over = e.ended?.reason !== reasonNotGranted;
+            over = e.ended?.reason !== reason.notGranted;
         }
         return over;
       }, AbortSignal.any([until, silent.signal]));

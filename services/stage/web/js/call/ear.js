@@ -28,6 +28,7 @@ export class Ear {
     this.listen();
     this.#line = line;
     this.#audibleAt = this.#now();
+    this.listen(); // it may be playing already
   }
 
   close() { clearInterval(this.#timer); }

@@ -1,7 +1,7 @@
 // Names on the wire, as Go's package wire has them; a test holds the two against each other.
 
 export const header = {
-  session: "x-call-session-id",
+  session: "X-Call-Session-Id",
   pod: "X-Jarvis-Pod",
   epoch: "X-Jarvis-Epoch",
   forwarded: "X-Jarvis-Forwarded",
@@ -27,8 +27,8 @@ export const event = {
 
 export const code = { ownerMoved: "owner_moved" };
 
-// reasonNotGranted is the reason of an ended event that leaves the first call of two behind.
-export const reasonNotGranted = "not_granted";
+// reason of an ended event: notGranted leaves the first call of two behind.
+export const reason = { notGranted: "not_granted" };
 
 // channel is the data channel on which the agent sends what it said, as messages of this type.
 export const channel = { label: "transcript", type: "transcript" };
