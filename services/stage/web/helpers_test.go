@@ -3,7 +3,6 @@ package web_test
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -25,7 +23,6 @@ import (
 	"github.com/smaran-v2/smaran/services/stage"
 	"github.com/smaran-v2/smaran/services/stage/director"
 	"github.com/smaran-v2/smaran/services/stage/scene"
-	"github.com/smaran-v2/smaran/services/stage/web"
 	"github.com/smaran-v2/smaran/services/testreal/browser"
 )
 
@@ -79,22 +76,6 @@ type show struct {
 	handler http.Handler
 }
 
-// files are the page's, with a stand-in for the call's panel where there is none.
-func files() fs.FS {
-	all := fstest.MapFS{
-		"js/call/panel.js": {Data: []byte("export function mountCall(element) { element.append('The panel of the call.'); }")},
-		"css/call.css":     {Data: []byte("")},
-	}
-	_ = fs.WalkDir(web.Files, ".", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			data, _ := fs.ReadFile(web.Files, path)
-			all[path] = &fstest.MapFile{Data: data}
-		}
-		return err
-	})
-	return all
-}
-
 // ahead is a clock that can be put forward.
 type ahead struct {
 	clockwork.Clock
@@ -109,7 +90,7 @@ func newShow(t testing.TB, options ...func(*stage.Options)) *show {
 	t.Helper()
 	clock := &ahead{Clock: clockwork.NewRealClock()}
 	s := &show{scene: scene.New(clock), clock: clock, doer: &doer{}}
-	o := stage.Options{Scene: s.scene, Doer: s.doer, Page: files()}
+	o := stage.Options{Scene: s.scene, Doer: s.doer}
 	for _, set := range options {
 		set(&o)
 	}

@@ -13,7 +13,7 @@ const quiet = 0.28; // what is left of a silent call's dot
 const nowhere = ""; // the column of sessions without an owner
 
 export class Grid {
-  #store; #lane; #hues; #theme; #frames; #still; #pick;
+  #store; #lane; #hues; #theme; #frames; #still; #pick; #own;
   #canvas = h("canvas", { role: "img" });
   #labels = h("div.labels", { "aria-hidden": "true" });
   #tip = h("div.tip", { hidden: true });
@@ -25,8 +25,8 @@ export class Grid {
   #size = { w: 0, h: 0 };
   #tick = 0;
 
-  // still says whether motion is unwanted; pick is called with the name of a pod that was pressed.
-  constructor({ store, lane, hues, theme, frames, still, pick }) {
+  // still says whether motion is unwanted, own which session is this page's; pick is called with the name of a pod that was pressed.
+  constructor({ store, lane, hues, theme, frames, still, pick, own }) {
     this.#store = store;
     this.#lane = lane;
     this.#hues = hues;
@@ -34,6 +34,7 @@ export class Grid {
     this.#frames = frames;
     this.#still = still;
     this.#pick = pick;
+    this.#own = own;
     this.element = h("div.grid", null, this.#canvas, this.#labels, this.#tip);
     new ResizeObserver(() => this.#resize()).observe(this.element);
     this.element.addEventListener("pointermove", (e) => this.#point(e));
@@ -299,11 +300,11 @@ export class Grid {
     }
   }
 
-  // drawMarks draws what must not be covered: this browser's own session, and losses.
+  // drawMarks draws what must not be covered: sessions of browsers, and losses.
   #drawMarks(c, now) {
     let more = false;
     for (const d of this.#dots.values()) {
-      if (d.to && d.browser) own(c, d, this.#theme);
+      if (d.to && d.browser) visitor(c, d, this.#theme, d.id === this.#own() ? "you" : "browser");
     }
     for (const d of this.#dots.values()) {
       if (!d.flash || !d.to) continue;
@@ -390,8 +391,8 @@ export function symbol(c, kind, x, y, r) {
   c.stroke(path);
 }
 
-// own marks the session of a browser.
-function own(c, d, theme) {
+// visitor marks the session of a browser.
+function visitor(c, d, theme, name) {
   const r = radius(d);
   c.globalAlpha = d.alpha;
   c.beginPath();
@@ -410,9 +411,9 @@ function own(c, d, theme) {
   c.textAlign = "center";
   c.lineWidth = 4;
   c.strokeStyle = theme.colour("surface");
-  c.strokeText("you", d.x, d.y - r - 6);
+  c.strokeText(name, d.x, d.y - r - 6);
   c.fillStyle = theme.colour("ink");
-  c.fillText("you", d.x, d.y - r - 6);
+  c.fillText(name, d.x, d.y - r - 6);
 }
 
 // hatch fills a box with what its pod's phase looks like: slanted lines drain, level ones are frozen, a dashed frame starts.

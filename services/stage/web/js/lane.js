@@ -1,6 +1,6 @@
 // One lane: its head, meters, grid, ring and charts.
 import { attribute, h, put, show } from "./dom.js";
-import { byName, percent, plural, seconds, word } from "./format.js";
+import { byName, percent, plural, word } from "./format.js";
 import { Charts } from "./charts.js";
 import { Grid } from "./grid.js";
 import { Meters } from "./meters.js";
@@ -18,10 +18,10 @@ export class Lane {
   #described = 0;
 
   // backend is called with a backend that was chosen.
-  constructor({ store, id, theme, frames, scales, still, pick, backend }) {
+  constructor({ store, id, theme, frames, scales, still, pick, own, backend }) {
     this.#store = store;
     this.#id = id;
-    const shared = { store, lane: id, hues: this.#hues, theme, frames, scales, still, pick };
+    const shared = { store, lane: id, hues: this.#hues, theme, frames, scales, still, pick, own };
     this.grid = new Grid(shared);
     this.ring = new Ring(shared);
     this.charts = new Charts(shared);
@@ -91,7 +91,7 @@ export class Lane {
 
   #busy() {
     const under = this.#store.events().filter((e) => e.lane === this.#id && running(e));
-    put(this.#parts.busy, under.map((e) => `${e.name}, ${seconds(Math.max(0, this.#store.at() - e.startedMs))}`).join("; "));
+    put(this.#parts.busy, under.map((e) => `${e.name}, ${Math.max(0, Math.round((this.#store.at() - e.startedMs) / 1000))} s`).join("; "));
     show(this.#parts.busy, under.length > 0);
     show(this.#parts.policy, under.length === 0);
     attribute(this.element, "aria-busy", under.length ? "true" : null);
@@ -102,7 +102,7 @@ export class Lane {
     show(select, !this.#store.recording());
     const key = ["", ...lane.backends].join();
     if (key !== [...select.options].map((o) => o.value).join()) {
-      select.replaceChildren(h("option", { value: "" }, "Change backend"), ...lane.backends.map((n) => h("option", { value: n }, n)));
+      select.replaceChildren(h("option", { value: "" }, "Backend"), ...lane.backends.map((n) => h("option", { value: n }, n)));
     }
     select.disabled = !lane.verbs.includes("backend");
     select.title = select.disabled ? `The backend can't be changed here${lane.verbsReason ? `: ${lane.verbsReason}` : ""}` : "";

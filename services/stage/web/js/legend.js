@@ -16,7 +16,7 @@ export class Legend {
         this.#item("call up", (c) => dot(c, "fill")), this.#item("silent", (c) => {
           c.globalAlpha = 0.28;
           dot(c, "fill");
-        }), this.#item("no call", (c) => dot(c, "stroke")), this.#item("this browser", (c) => {
+        }), this.#item("no call", (c) => dot(c, "stroke")), this.#item("a browser", (c) => {
           dot(c, "fill", 4);
           c.strokeStyle = this.#theme.colour("ink");
           c.lineWidth = 1.6;

@@ -82,7 +82,8 @@ function showLanes() {
   for (const { id } of now) {
     if (lanes.has(id)) continue;
     const lane = new Lane({
-      store, id, theme, frames, scales, still: () => motion.matches, pick: (pod) => controls.pick(pod), backend: (l, b) => controls.backend(l, b),
+      store, id, theme, frames, scales, still: () => motion.matches, pick: (pod) => controls.pick(pod),
+      own: () => byID("call-panel").firstElementChild?.dataset.session, backend: (l, b) => controls.backend(l, b),
     });
     lanes.set(id, lane);
     home.append(lane.element);

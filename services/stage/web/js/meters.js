@@ -5,14 +5,16 @@ import { absent, count, millis } from "./format.js";
 // Each meter: its name, its figure, what stands small beside it, and whether the figure is one to look at.
 const meters = [
   ["moved", "Sessions moved", (m) => [count(m?.moved), `expected ${count(m?.expected)}`, m?.expected !== undefined && m.moved !== m.expected]],
-  ["misroutes", "Misrouted requests", (m) => [count(m?.counts.misroutes), `of ${count(m?.counts.requests)}`, m?.counts.misroutes > 0]],
+  ["misroutes", "Misrouted", (m) => [count(m?.counts.misroutes), `of ${count(m?.counts.requests)}`, m?.counts.misroutes > 0]],
   ["dropped", "Dropped calls", (m) => [count(m?.counts.dropped_calls), `redials ${count(m?.counts.renegotiations)}`, m?.counts.dropped_calls > 0]],
   ["cold", "Cold starts", (m) => [count(m?.counts.cold_starts), `state lost ${count(m?.counts.state_lost)}`, m?.counts.cold_starts > 0]],
-  ["p50", "Inference p50, 10 s", (m) => [millis(m?.inferenceP50Ms), "ms"]],
-  ["p99", "Inference p99, 10 s", (m) => [millis(m?.inferenceP99Ms), "ms"]],
-  ["gap", "Worst gap, 10 s", (m) => [millis(m?.worstGapMs), "ms", m?.worstGapMs > 200]],
+  ["p50", "Inference p50", (m) => [millis(m?.inferenceP50Ms), "ms"]],
+  ["p99", "Inference p99", (m) => [millis(m?.inferenceP99Ms), "ms"]],
+  ["gap", "Worst gap", (m) => [millis(m?.worstGapMs), "ms", m?.worstGapMs > 200]],
   ["calls", "Calls up", (m, l) => [count(m?.callsUp), `of ${count(l?.load?.calls)}`]],
 ];
+
+const recent = new Set(["p50", "p99", "gap"]); // figures of the last ten seconds
 
 export class Meters {
   #tiles = new Map();
@@ -21,7 +23,7 @@ export class Meters {
     this.element = h("dl.meters");
     for (const [key, name] of meters) {
       const tile = { figure: h("b"), note: h("small"), element: h("div", { "data-meter": key }) };
-      tile.element.append(h("dt", null, name), h("dd", null, tile.figure, tile.note));
+      tile.element.append(h("dt", null, name, h("span.window", null, recent.has(key) ? ", 10 s" : key === "misroutes" ? " requests" : "")), h("dd", null, tile.figure, tile.note));
       this.#tiles.set(key, tile);
       this.element.append(tile.element);
     }
