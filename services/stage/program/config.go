@@ -27,6 +27,8 @@ type Config struct {
 	Lanes Lanes `env:"LANES,required"`
 	// Fleets are the fleet.v1 control APIs of those that have one, likewise. The others can be looked at, and be called.
 	Fleets Lanes `env:"FLEETS"`
+	// Instead is what to type instead of an order that those of LANES without FLEETS can't be given; a page shows it.
+	Instead string `env:"INSTEAD" envDefault:"the stage was given no control API of this fleet"`
 	// Relay: browsers reach pods through the relay only.
 	Relay bool `env:"RELAY" envDefault:"false"`
 

@@ -18,7 +18,7 @@ func newElsewhere(c *Config, client *http.Client) *elsewhere {
 		l := venue.Lane{
 			ID: given.ID, Smaran: given.URL, CrowdSmaran: given.URL, Pods: c.Pods, Relay: c.Relay,
 			Verbs:  []venue.Verb{venue.Load, venue.Header},
-			Reason: "the stage was given no control API of this fleet",
+			Reason: c.Instead,
 		}
 		if control := c.Fleets.url(given.ID); control != "" {
 			// A client's methods are those of a handler.
@@ -46,7 +46,7 @@ type shown struct{ venue.Venue }
 func (s shown) Lanes() []venue.Lane {
 	lanes := append([]venue.Lane(nil), s.Venue.Lanes()...)
 	for i := range lanes {
-		lanes[i].Verbs, lanes[i].Reason = nil, "this stage only shows: it was started without a token"
+		lanes[i].Verbs, lanes[i].Reason = nil, "this stage only shows: it was started without a token. "+lanes[i].Reason
 	}
 	return lanes
 }
