@@ -38,7 +38,7 @@ func (h *House) newCrowd(l *lane) *crowd {
 	}
 	supervised := &supervision{
 		spawner: h.spawner, clock: h.options.Clock, restartAfter: l.cfg.RestartAfter, startTimeout: l.cfg.StartTimeout,
-		notices: l.notices, changed: func() {}, // nobody waits for a crowd
+		notices: l.notices, changed: h.board.announce,
 	}
 	spec := proc.Spec{
 		Path: path,
@@ -56,11 +56,14 @@ func (h *House) newCrowd(l *lane) *crowd {
 // runs is whether there is a crowd, up or about to start anew.
 func (c *crowd) runs() bool { return c.member != nil }
 
-// startCrowd starts it, or says why there is none where there should be one.
-func (l *lane) startCrowd() error {
+// startCrowd starts it, or says why there is none where there should be one. The fleet is worth having without it.
+func (l *lane) startCrowd(ctx context.Context) error {
 	switch {
 	case l.crowd.runs():
-		return l.house.launch(l.crowd.member)
+		if err := l.house.launch(l.crowd.member); err != nil {
+			return err
+		}
+		_ = l.house.board.await(ctx, func() (bool, error) { return l.crowd.member.serving(0) }) // the notices have what went wrong
 	case !errors.Is(l.crowd.missing, errNoStage):
 		l.notices.add(slog.LevelWarn, l.crowd.missing.Error())
 	}

@@ -14,4 +14,7 @@
 //   - A replacement is a new pod with a new name and address, and does not wait for the end of the one it replaces
 //     (a Deployment's podReplacementPolicy TerminationStarted).
 //   - One change at a time: a second one waits for its turn. Status and Down don't.
+//
+// A Fleet is one of them. A House is what the program runs: a fleet, or with a stage up to two beside each other, each in a lane whose
+// addresses stay when another backend's fleet takes its place, and a crowd of callers a lane.
 package fleet

@@ -33,7 +33,8 @@ type House struct {
 	cfg     HouseConfig
 	options Options
 	lanes   []*lane
-	// dir and spawner are the crowds'; nil without.
+	// board hears of the crowds, and dir and spawner are theirs; nil without.
+	board    *board
 	dir      *runDir
 	spawner  *proc.Spawner
 	keepLogs bool
@@ -55,6 +56,7 @@ var _ venue.Venue = (*House)(nil)
 func NewHouse(ctx context.Context, cfg Config, hc HouseConfig, o Options) (*House, error) {
 	h := &House{cfg: hc, options: o, closed: make(chan struct{})}
 	h.life, h.endLife = context.WithCancelCause(context.WithoutCancel(ctx))
+	h.board = newBoard(h.life.Done())
 	if err := h.prepare(ctx, cfg); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -108,24 +110,30 @@ func (h *House) add(ctx context.Context, cfg Config, first backend.Name, control
 // Seed is that of all lanes: the Config's, or the one taken in its place.
 func (h *House) Seed() uint64 { return h.lanes[0].cfg.Seed }
 
-// Start returns once every lane's fleet is ready; crowds start first, and wait for their orders. ctx bounds the start alone.
+// Start returns once every lane's fleet is ready. Crowds start then: a call to what is not there yet would count as lost. ctx bounds the
+// start alone.
 func (h *House) Start(ctx context.Context) error {
 	ctx, cancel := h.within(ctx)
 	defer cancel()
-	starting, ctx := errgroup.WithContext(ctx)
+	all, starting := errgroup.WithContext(ctx)
 	for _, l := range h.lanes {
-		if err := l.startCrowd(); err != nil {
-			return err
-		}
-		starting.Go(func() error {
+		all.Go(func() error {
 			f, err := l.now()
 			if err != nil {
 				return err
 			}
-			return f.Start(ctx)
+			return f.Start(starting)
 		})
 	}
-	return starting.Wait()
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	for _, l := range h.lanes {
+		if err := l.startCrowd(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // launch runs a member until the house goes down.

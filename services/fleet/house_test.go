@@ -305,6 +305,27 @@ func TestEachLaneHasACrowdThatIsKeptRunning(t *testing.T) {
 	}
 }
 
+func TestNobodyCallsBeforeTheFleetsAreThere(t *testing.T) {
+	bin := newBinDir(t)
+	well := misbehave(t, bin, "mesh", deaf, "")
+	h := newHouse(t, func(c *fleet.Config) { c.BinDir = bin })
+	started := make(chan error, 1)
+	go func() { started <- h.Start(t.Context()) }()
+	for i := range h.Lanes() {
+		eventually(t, func() bool {
+			s := h.status(t, i)
+			return len(s.GetPods()) == 3 && processNamed(s, "smaran").GetRunning()
+		}, "all but the mesh")
+		require.False(t, processNamed(h.status(t, i), "crowd").GetRunning())
+	}
+	require.Empty(t, h.attached)
+	well()
+	require.NoError(t, <-started)
+	for i := range h.Lanes() {
+		require.True(t, processNamed(h.status(t, i), "crowd").GetRunning())
+	}
+}
+
 func TestWithoutItsProgramThereIsNoCrowd(t *testing.T) {
 	bin := newBinDir(t)
 	require.NoError(t, os.Remove(filepath.Join(bin, "loadtest")))

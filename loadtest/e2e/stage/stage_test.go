@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Bounds of what a laptop is asked for; docs/talk.md states them. Resident sets of all processes, in MiB, with 3 and with 10 pods a lane.
+// What a laptop is asked for at most: resident sets of all processes, in MiB, with 3 and with 10 pods a lane.
 const (
 	memoryAt3  = 1000
 	memoryAt10 = 2200
