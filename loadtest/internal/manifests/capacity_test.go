@@ -1,14 +1,22 @@
 package manifests_test
 
 import (
+	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
+
+	"github.com/smaran-v2/smaran/services/turn"
 )
 
 // operator is what deploy/istio/operator.yaml says, as far as it is looked at here.
@@ -46,7 +54,7 @@ func readYAML[T any](t *testing.T, name string) T {
 // 70Mi each, kindnet 100m and 50Mi, etcd 100Mi.
 const nodeCPU, nodeMemory = "950m", "290Mi"
 
-// TestTenPodsFitASmallNode: and one more, as a rollout surges by one, besides the walk-through's pod, in 2 CPUs and 8 GiB.
+// TestTenPodsFitASmallNode: and one more, as a rollout surges by one, besides the walk-through's pod and the stage's, in 2 CPUs and 8 GiB.
 func TestTenPodsFitASmallNode(t *testing.T) {
 	const pods = 10 + 1
 	istio := readYAML[operator](t, "istio/operator.yaml").Spec
@@ -63,7 +71,7 @@ func TestTenPodsFitASmallNode(t *testing.T) {
 		add(r.Requests.CPU, r.Requests.Memory, 1)
 	}
 	sidecar := istio.Values.Global.Proxy.Resources.Requests
-	for _, d := range typedAll[appsv1.Deployment](t, with(t, "istio-hash", "debug").ofKind("Deployment")) {
+	for _, d := range typedAll[appsv1.Deployment](t, with(t, "istio-hash", "debug", "stage-controls").ofKind("Deployment")) {
 		times := int(*d.Spec.Replicas)
 		if d.Name == "jarvis" {
 			times = pods
@@ -84,8 +92,8 @@ func TestTenPodsFitASmallNode(t *testing.T) {
 	require.LessOrEqual(t, memory.Value(), int64(8<<30))
 }
 
-// TestTheGatewayIsMapped: kind maps the port that the gateway has, and with the same number outside.
-func TestTheGatewayIsMapped(t *testing.T) {
+// TestTheGatewayAndTheRelayAreMapped: kind maps the ports that they have, and with the same numbers outside; and callers are told of the relay's.
+func TestTheGatewayAndTheRelayAreMapped(t *testing.T) {
 	kind := readYAML[struct {
 		Nodes []struct {
 			ExtraPortMappings []struct {
@@ -109,8 +117,44 @@ func TestTheGatewayIsMapped(t *testing.T) {
 	require.Len(t, gateway, 1)
 	require.Equal(t, []string{"TCP"}, mapped[gateway[0]])
 	delete(mapped, gateway[0])
-	require.Len(t, mapped, 1, "the relay's")
-	for _, protocols := range mapped {
-		require.ElementsMatch(t, []string{"UDP", "TCP"}, protocols)
+
+	stage := with(t, "istio-hash", "stage")
+	relay := map[int][]string{}
+	var urls []string
+	for _, port := range typed[corev1.Service](t, stage.named(t, "Service", "turn")).Spec.Ports {
+		protocol := string(cmp.Or(port.Protocol, corev1.ProtocolTCP))
+		relay[int(port.NodePort)] = append(relay[int(port.NodePort)], protocol)
+		urls = append(urls, fmt.Sprintf("turn:127.0.0.1:%d?transport=%s", port.NodePort, strings.ToLower(protocol)))
 	}
+	require.Equal(t, mapped, relay)
+	told := typed[corev1.ConfigMap](t, stage.named(t, "ConfigMap", "relay"))
+	require.ElementsMatch(t, urls, strings.Split(told.Data["urls"], ","))
+}
+
+// TestTheRelayWaitsForItsCalls: within the time that a pod has to end.
+func TestTheRelayWaitsForItsCalls(t *testing.T) {
+	stage := with(t, "istio-hash", "stage")
+	grace := duration(t, environment(t, stage, "turn")[turn.EnvPrefix+"SHUTDOWN_GRACE"])
+	pod := typed[appsv1.Deployment](t, stage.named(t, "Deployment", "turn")).Spec.Template.Spec
+	require.Less(t, grace, time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second)
+}
+
+// TestTheStageChangesNothingUnlessItMay: its rights are those of its component, and no more than the stage asks for (package cluster).
+func TestTheStageChangesNothingUnlessItMay(t *testing.T) {
+	verbs := func(built objects) (all []string) {
+		for _, role := range typedAll[rbacv1.Role](t, built.ofKind("Role")) {
+			if strings.HasPrefix(role.Name, "stage") {
+				for _, rule := range role.Rules {
+					for _, verb := range rule.Verbs {
+						all = append(all, verb+" "+strings.Join(rule.Resources, ",")+" "+strings.Join(rule.ResourceNames, ","))
+					}
+				}
+			}
+		}
+		return all
+	}
+	looks := []string{"list pods ", "watch pods ", "list endpointslices ", "watch endpointslices ", "get deployments jarvis,smaran-v2"}
+	require.ElementsMatch(t, looks, verbs(with(t, "istio-hash", "stage")))
+	changes := []string{"patch deployments/scale jarvis,redis", "patch deployments jarvis", "delete pods "}
+	require.ElementsMatch(t, append(changes, looks...), verbs(with(t, "istio-hash", "stage-controls")))
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
+	"github.com/smaran-v2/smaran/services/stage/program"
 	"github.com/smaran-v2/smaran/services/turn"
 	"github.com/smaran-v2/smaran/services/wire"
 )
@@ -141,8 +142,9 @@ func attempts(t *testing.T, service, name string) int64 {
 
 // strangeVariables would keep a program from starting: it accepts no unknown one with its prefix.
 func strangeVariables(t *testing.T, built objects) (wrong []string) {
-	known := slices.Concat(variables[smaran.Config](smaran.EnvPrefix), variables[jarvis.Config](jarvis.EnvPrefix), variables[turn.Config](turn.EnvPrefix))
-	prefixes := []string{smaran.EnvPrefix, jarvis.EnvPrefix, turn.EnvPrefix}
+	known := slices.Concat(variables[smaran.Config](smaran.EnvPrefix), variables[jarvis.Config](jarvis.EnvPrefix), variables[turn.Config](turn.EnvPrefix),
+		variables[program.Config](program.EnvPrefix))
+	prefixes := []string{smaran.EnvPrefix, jarvis.EnvPrefix, turn.EnvPrefix, program.EnvPrefix}
 	for _, d := range typedAll[appsv1.Deployment](t, built.ofKind("Deployment")) {
 		for _, v := range d.Spec.Template.Spec.Containers[0].Env {
 			ours := slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(v.Name, prefix) })
