@@ -33,40 +33,47 @@ func twoLanes(t *testing.T, options ...func(*stage.Options)) (*show, *browser.Br
 	return s, s.open(t, "")
 }
 
-func press(verb string) chromedp.Action[chromedp.Void] {
+type action = chromedp.Action[chromedp.Void]
+
+func press(verb string) action {
 	return chromedp.Click(chromedp.CSS(fmt.Sprintf(`[data-verb="%s"]`, verb)))
+}
+
+func named(label string) action {
+	return chromedp.Click(chromedp.CSS(fmt.Sprintf(`[aria-label="%s"]`, label)))
 }
 
 func TestControlsSendOrders(t *testing.T) {
 	s, b := twoLanes(t)
-	set := func(id, value string) chromedp.Action[chromedp.Void] {
+	set := func(id, value string) action {
 		return chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
 			const e = document.getElementById("%s"); e.value = "%s"; e.dispatchEvent(new Event("input")); e.dispatchEvent(new Event("change"));
 		}`, id, value))
 	}
 	for _, c := range []struct {
 		name string
-		do   []chromedp.Action[chromedp.Void]
+		do   []action
 		want director.Order
 	}{
-		{"a preset", []chromedp.Action[chromedp.Void]{chromedp.Click(chromedp.CSS(`[aria-label="Scale to 10 pods"]`))}, director.Order{Verb: venue.Scale, Pods: 10}},
-		{"a number", []chromedp.Action[chromedp.Void]{
-			chromedp.Click(chromedp.CSS(`[aria-label="One pod more"]`)), chromedp.Click(chromedp.CSS(`[aria-label="One pod more"]`)),
-			chromedp.Click(chromedp.CSS(`[aria-label="One pod less"]`)), press("scale")}, director.Order{Verb: venue.Scale, Pods: 4}},
-		{"kill any", []chromedp.Action[chromedp.Void]{press("kill")}, director.Order{Verb: venue.Kill}},
-		{"thaw all", []chromedp.Action[chromedp.Void]{press("thaw")}, director.Order{Verb: venue.Thaw}},
-		{"kill one", []chromedp.Action[chromedp.Void]{set("pod", "jarvis-2"), press("kill")}, director.Order{Verb: venue.Kill, Pod: "jarvis-2"}},
-		{"drain", []chromedp.Action[chromedp.Void]{press("drain")}, director.Order{Verb: venue.Drain, Pod: "jarvis-2"}},
-		{"freeze", []chromedp.Action[chromedp.Void]{press("freeze")}, director.Order{Verb: venue.Freeze, Pod: "jarvis-2"}},
-		{"thaw", []chromedp.Action[chromedp.Void]{press("thaw")}, director.Order{Verb: venue.Thaw, Pod: "jarvis-2"}},
-		{"a pod by its column", []chromedp.Action[chromedp.Void]{chromedp.Click(chromedp.CSS(`.pod[title^="jarvis-3 "]`)), press("drain")},
+		{"a preset", []action{named("Scale to 10 pods")}, director.Order{Verb: venue.Scale, Pods: 10}},
+		{"a number", []action{
+			named("One pod more"), named("One pod more"),
+			named("One pod less"), press("scale")}, director.Order{Verb: venue.Scale, Pods: 4}},
+		{"kill any", []action{press("kill")}, director.Order{Verb: venue.Kill}},
+		{"thaw all", []action{press("thaw")}, director.Order{Verb: venue.Thaw}},
+		{"kill one", []action{set("pod", "jarvis-2"), press("kill")}, director.Order{Verb: venue.Kill, Pod: "jarvis-2"}},
+		{"drain", []action{press("drain")}, director.Order{Verb: venue.Drain, Pod: "jarvis-2"}},
+		{"freeze", []action{press("freeze")}, director.Order{Verb: venue.Freeze, Pod: "jarvis-2"}},
+		{"thaw", []action{press("thaw")}, director.Order{Verb: venue.Thaw, Pod: "jarvis-2"}},
+		{"a pod by its column", []action{chromedp.Click(chromedp.CSS(`.pod[title^="jarvis-3 "]`)), press("drain")},
 			director.Order{Verb: venue.Drain, Pod: "jarvis-3"}},
-		{"roll out", []chromedp.Action[chromedp.Void]{press("rollout")}, director.Order{Verb: venue.Rollout}},
-		{"kill smaran", []chromedp.Action[chromedp.Void]{press("smaran")}, director.Order{Verb: venue.Smaran}},
-		{"Redis down", []chromedp.Action[chromedp.Void]{press("redis")}, director.Order{Verb: venue.Redis}},
-		{"load", []chromedp.Action[chromedp.Void]{set("calls", "40"), set("rate", "60"), press("load")}, director.Order{Verb: venue.Load, Calls: 40, Rate: 60}},
-		{"drop the header", []chromedp.Action[chromedp.Void]{press("header")}, director.Order{Verb: venue.Header, Dropped: true}},
-		{"reset", []chromedp.Action[chromedp.Void]{press("reset"), press("reset")}, director.Order{Verb: venue.Reset}},
+		{"roll out", []action{press("rollout")}, director.Order{Verb: venue.Rollout}},
+		{"kill smaran", []action{press("smaran")}, director.Order{Verb: venue.Smaran}},
+		{"Redis down", []action{press("redis")}, director.Order{Verb: venue.Redis}},
+		{"load", []action{set("calls", "40"), set("rate", "60"), press("load")},
+			director.Order{Verb: venue.Load, Calls: 40, Rate: 60}},
+		{"drop the header", []action{press("header")}, director.Order{Verb: venue.Header, Dropped: true}},
+		{"reset", []action{press("reset"), press("reset")}, director.Order{Verb: venue.Reset}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b.Do(t, c.do...)
@@ -122,7 +129,8 @@ func TestControlsSayWhatIsNotPossible(t *testing.T) {
 	b.Do(t, chromedp.Click(chromedp.CSS(`.toggle[data-lane="a"]`)))
 	require.True(t, browser.Eval[bool](t, b, disabled("rollout")))
 	require.False(t, browser.Eval[bool](t, b, disabled("kill")))
-	require.Equal(t, "reasons", browser.Eval[string](t, b, `document.querySelector('[data-verb="rollout"]').getAttribute("aria-describedby")`))
+	described := `document.querySelector('[data-verb="rollout"]').getAttribute("aria-describedby")`
+	require.Equal(t, "reasons", browser.Eval[string](t, b, described))
 
 	s.doer.refuse(fmt.Errorf("%w: jarvis-2 is not ready", venue.ErrNotHere))
 	b.Do(t, press("kill"))
@@ -137,12 +145,14 @@ func TestControlsSayWhatIsNotPossible(t *testing.T) {
 func TestControlsByKeyboard(t *testing.T) {
 	s, b := twoLanes(t)
 	// Tab reaches everything that can be pressed, in the order in which it stands there, and shows where it is.
-	want := browser.Eval[int](t, b, `[...document.querySelectorAll("button, input, select, a, .scroll")].filter((e) => !e.disabled && e.checkVisibility() && !e.closest(".call")).length`)
+	want := browser.Eval[int](t, b, `[...document.querySelectorAll("button, input, select, a, .scroll")]
+		.filter((e) => !e.disabled && e.checkVisibility() && !e.closest(".call")).length`)
 	seen := map[string]bool{}
 	b.Do(t, chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("*").forEach((e, i) => { e.dataset.order = i; })`))
 	for range want + 20 {
 		b.Do(t, chromedp.KeyEvent(kb.Tab))
-		at := browser.Eval[[]string](t, b, `((e) => [e.closest(".call") ? "" : e.dataset.order ?? "", getComputedStyle(e).outlineStyle, e.tagName])(document.activeElement)`)
+		at := browser.Eval[[]string](t, b, `((e) =>
+			[e.closest(".call") ? "" : e.dataset.order ?? "", getComputedStyle(e).outlineStyle, e.tagName])(document.activeElement)`)
 		if at[0] == "" || at[2] == "BODY" {
 			continue
 		}

@@ -196,7 +196,8 @@ func sessionName(i int) string { return fmt.Sprintf("caller-%03d", i) }
 // session is one whose call is up at the pod that the ring says.
 func session(r *stagev1.Ring, lane string, i int) *stagev1.Session {
 	s := &stagev1.Session{
-		Lane: lane, Id: sessionName(i), CallUp: true, Turn: 12, Epoch: 1, State: "warm", Position: ptr(unit(xxhash.Sum64String(sessionName(i)))),
+		Lane: lane, Id: sessionName(i), CallUp: true, Turn: 12, Epoch: 1, State: "warm",
+		Position: ptr(unit(xxhash.Sum64String(sessionName(i)))),
 	}
 	at, _ := slices.BinarySearch(r.GetEnds(), s.GetPosition())
 	s.Pod = r.GetPods()[r.GetOwners()[at%len(r.GetEnds())]]
@@ -216,7 +217,8 @@ func fill(c *scene.Change, lane string, pods, sessions int) map[string]int {
 	for i := range pods {
 		n := uint32(held[podName(i)])
 		c.Pod(&stagev1.Pod{
-			Lane: lane, Name: podName(i), Address: fmt.Sprintf("127.0.0.%d:8080", 11+i), Phase: stagev1.PodPhase_POD_PHASE_READY, Sessions: n, Calls: n,
+			Lane: lane, Name: podName(i), Address: fmt.Sprintf("127.0.0.%d:8080", 11+i), Phase: stagev1.PodPhase_POD_PHASE_READY,
+			Sessions: n, Calls: n,
 		})
 	}
 	return held
@@ -225,8 +227,10 @@ func fill(c *scene.Change, lane string, pods, sessions int) map[string]int {
 // minute fills a lane's charts with the seconds before now, around a kill at 20 s and a scale-out at 40 s.
 func minute(c *scene.Change, lane string, bad uint32) {
 	for s := range uint32(58) {
-		p := &stagev1.Point{Lane: lane, Second: s, Requests: 24, CallsUp: 24, InferenceP50Ms: ptr(101 + float64(s%5)), InferenceP99Ms: ptr(112 + float64(s%7)*3),
-			WorstGapMs: ptr(21 + float64(s*7%13))}
+		p := &stagev1.Point{
+			Lane: lane, Second: s, Requests: 24, CallsUp: 24,
+			InferenceP50Ms: ptr(101 + float64(s%5)), InferenceP99Ms: ptr(112 + float64(s%7)*3), WorstGapMs: ptr(21 + float64(s*7%13)),
+		}
 		if s >= 20 && s < 23 {
 			p.Cold, p.Dropped, p.InferenceP99Ms, p.WorstGapMs = 3, 2, ptr(870.0), ptr(140.0)
 		}
@@ -235,8 +239,14 @@ func minute(c *scene.Change, lane string, bad uint32) {
 		}
 		c.Point(p)
 	}
-	c.Event(&stagev1.Event{Id: 1, Lane: lane, Group: 1, Name: "kill", Pod: "jarvis-2", StartedMs: 20_300, FinishedMs: ptr(22_100.0), Observed: 24, Moved: 7,
-		Expected: ptr(uint32(7)), Counts: map[string]uint32{"cold_starts": 9, "dropped_calls": 7}, WorstGapMs: ptr(140.0)})
-	c.Event(&stagev1.Event{Id: 2, Lane: lane, Group: 2, Name: "scale=10", StartedMs: 41_000, FinishedMs: ptr(45_200.0), Observed: 24, Moved: 20,
-		Expected: ptr(uint32(20)), Counts: map[string]uint32{"misroutes": bad * 5, "cold_starts": bad * 5, "dropped_calls": bad * 2}, WorstGapMs: ptr(40 + float64(bad)*30)})
+	c.Event(&stagev1.Event{
+		Id: 1, Lane: lane, Group: 1, Name: "kill", Pod: "jarvis-2", StartedMs: 20_300, FinishedMs: ptr(22_100.0),
+		Observed: 24, Moved: 7, Expected: ptr(uint32(7)), WorstGapMs: ptr(140.0),
+		Counts: map[string]uint32{"cold_starts": 9, "dropped_calls": 7},
+	})
+	c.Event(&stagev1.Event{
+		Id: 2, Lane: lane, Group: 2, Name: "scale=10", StartedMs: 41_000, FinishedMs: ptr(45_200.0),
+		Observed: 24, Moved: 20, Expected: ptr(uint32(20)), WorstGapMs: ptr(40 + float64(bad)*30),
+		Counts: map[string]uint32{"misroutes": bad * 5, "cold_starts": bad * 5, "dropped_calls": bad * 2},
+	})
 }

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -18,19 +19,27 @@ import (
 func rows(t testing.TB, b *browser.Browser, lane string) map[string]string {
 	t.Helper()
 	return browser.Eval[map[string]string](t, b, fmt.Sprintf(`Object.fromEntries(
-		[...document.querySelectorAll('[data-table="%s"] tbody tr')].map((r) => [r.cells[0].textContent, r.cells[1].textContent + " " + r.cells[2].textContent]))`, lane))
+		[...document.querySelectorAll('[data-table="%s"] tbody tr')]
+			.map((r) => [r.cells[0].textContent, r.cells[1].textContent + " " + r.cells[2].textContent]))`, lane))
 }
 
 // figure is what a meter of a lane says.
 func figure(t testing.TB, b *browser.Browser, lane, meter string) string {
 	t.Helper()
-	return browser.Eval[string](t, b, fmt.Sprintf(`document.querySelector('[data-lane="%s"] [data-meter="%s"] dd').innerText.replace(/\s+/g, " ")`, lane, meter))
+	return browser.Eval[string](t, b, fmt.Sprintf(
+		`document.querySelector('[data-lane="%s"] [data-meter="%s"] dd').innerText.replace(/\s+/g, " ")`, lane, meter))
+}
+
+// reach has the page's own module in the variable page.
+func reach(t testing.TB, b *browser.Browser) {
+	t.Helper()
+	browser.Eval[chromedp.Void](t, b, `import("./assets/js/main.js").then((module) => { globalThis.page = module; })`)
 }
 
 // awaitColumn waits until a session's dot has come to rest in a pod's column.
 func awaitColumn(t testing.TB, b *browser.Browser, lane, session, pod string) {
 	t.Helper()
-	b.Do(t, chromedp.Evaluate[chromedp.Void](`import("./assets/js/main.js").then((page) => { globalThis.page = page; })`, chromedp.EvalAwaitPromise))
+	reach(t, b)
 	at := fmt.Sprintf(`JSON.stringify(page.lanes.get("%s").grid.column("%s"))`, lane, session)
 	b.Await(t, fmt.Sprintf(`%s === '{"pod":"%s","inside":true}'`, at, pod), at)
 }
@@ -107,14 +116,15 @@ func TestPodsComeDrainAndDie(t *testing.T) {
 		s.scene.Change(func(c *scene.Change) { c.Pod(p) })
 	}
 	state := func(name string) string {
-		return fmt.Sprintf(`[...document.querySelectorAll(".pod")].find((p) => p.title.startsWith("%s "))?.querySelector(".state").textContent`, name)
+		return fmt.Sprintf(`document.querySelector('.pod[title^="%s "] .state')?.textContent`, name)
 	}
 	change(&stagev1.Pod{Name: "jarvis-4", Phase: stagev1.PodPhase_POD_PHASE_STARTING})
 	b.Await(t, state("jarvis-4")+` === "starting"`, state("jarvis-4"))
 	change(&stagev1.Pod{Name: "jarvis-4", Phase: stagev1.PodPhase_POD_PHASE_READY})
 	b.Await(t, state("jarvis-4")+` === ""`, state("jarvis-4"))
 
-	change(&stagev1.Pod{Name: "jarvis-1", Phase: stagev1.PodPhase_POD_PHASE_DRAINING, Drain: &stagev1.Drain{RemainingMs: 60_000, Sessions: 3}})
+	drain := &stagev1.Drain{RemainingMs: 60_000, Sessions: 3}
+	change(&stagev1.Pod{Name: "jarvis-1", Phase: stagev1.PodPhase_POD_PHASE_DRAINING, Drain: drain})
 	b.Await(t, state("jarvis-1")+` === "60 s\n3 left"`, state("jarvis-1"))
 	b.Await(t, state("jarvis-1")+` === "58 s\n3 left"`, state("jarvis-1")) // it counts down by itself
 	change(&stagev1.Pod{Name: "jarvis-2", Phase: stagev1.PodPhase_POD_PHASE_FROZEN})
@@ -145,7 +155,9 @@ func TestWhatWasNotMeasuredIsADash(t *testing.T) {
 		some.Load.LateShare = ptr(0.12)
 		c.Lane(some)
 		c.Event(&stagev1.Event{Id: 1, Lane: "a", Group: 1, Name: "kill", StartedMs: 1000, FinishedMs: ptr(3000.0)})
-		c.Event(&stagev1.Event{Id: 1, Lane: "b", Group: 1, Name: "kill", StartedMs: 1000, FinishedMs: ptr(3500.0), Observed: 24, Moved: 3, Expected: ptr(uint32(3))})
+		c.Event(&stagev1.Event{
+			Id: 1, Lane: "b", Group: 1, Name: "kill", StartedMs: 1000, FinishedMs: ptr(3500.0), Observed: 24, Moved: 3, Expected: ptr(uint32(3)),
+		})
 		c.Event(&stagev1.Event{Id: 2, Lane: "b", Group: 2, Name: "drain", Pod: "jarvis-9", StartedMs: 4000, Error: "there is no jarvis-9"})
 	})
 	b := s.open(t, "")
@@ -169,6 +181,26 @@ func TestWhatWasNotMeasuredIsADash(t *testing.T) {
 	b.RequireQuiet(t)
 }
 
+func TestRingSaysWhatItIs(t *testing.T) {
+	s := newShow(t)
+	s.scene.Change(func(c *scene.Change) {
+		c.Lane(lane("a", "istio-hash"))
+		fill(c, "a", 3, 24)
+		c.Lane(lane("b", "istio-hash:maglev"))
+		table := &stagev1.Ring{Lane: "b", Policy: "maglev", Pods: []string{"jarvis-1", "jarvis-2"}, Table: 65537}
+		for i := range 1024 {
+			table.Ends, table.Owners = append(table.Ends, float64(i+1)/1024), append(table.Owners, uint32(i%2))
+		}
+		c.Ring(table)
+	})
+	b := s.open(t, "")
+	captions := `[...document.querySelectorAll(".ring figcaption")].map((e) => e.textContent).join(" | ")`
+	b.Await(t, captions+` === "Ring of 1,026 arcs. The largest share is 1.02 times the mean. | Maglev: every 64th of 65,537 slots."`, captions)
+	said := browser.Eval[string](t, b, `document.querySelector('[data-lane="b"] .ring canvas').ariaLabel`)
+	require.Contains(t, said, "jarvis-1 has 50%. jarvis-2 has 50%.")
+	b.RequireQuiet(t)
+}
+
 func TestEventsAreSaidAloud(t *testing.T) {
 	s := newShow(t)
 	s.scene.Change(func(c *scene.Change) {
@@ -180,7 +212,8 @@ func TestEventsAreSaidAloud(t *testing.T) {
 	e := &stagev1.Event{Id: 2, Lane: "a", Group: 2, Name: "scale=10", StartedMs: 5000}
 	s.scene.Change(func(c *scene.Change) { c.Event(e) })
 	b.Await(t, said+` === "a: scale=10 begins"`, said)
-	b.Await(t, `document.querySelector('[data-lane="a"] .busy').textContent.startsWith("scale=10, ")`, `document.querySelector(".busy").textContent`)
+	busy := `document.querySelector('[data-lane="a"] .busy').textContent`
+	b.Await(t, busy+`.startsWith("scale=10, ")`, busy)
 	b.Await(t, `document.querySelector('[data-verb="scale"]').ariaBusy === "true"`, "document.body.innerHTML")
 	s.scene.Change(func(c *scene.Change) {
 		c.Event(&stagev1.Event{Id: 2, Lane: "a", Group: 2, Name: "scale=10", StartedMs: 5000, FinishedMs: ptr(9200.0), Moved: 20, Observed: 24})
@@ -203,6 +236,17 @@ func TestThePageComesBackByItself(t *testing.T) {
 	b.RequireQuiet(t, browser.BrokenStream)
 }
 
+func TestThePageWorksBelowAPrefix(t *testing.T) {
+	s := newShow(t)
+	s.scene.Change(func(c *scene.Change) { c.Lane(lane("a", "istio-hash")) })
+	s.handler = http.StripPrefix("/at/a/talk", s.handler)
+	s.serve(t, "127.0.0.1:0")
+	b := s.open(t, "at/a/talk/")
+	b.Do(t, press("rollout"))
+	s.doer.take(t, 1)
+	b.RequireQuiet(t)
+}
+
 func TestRecordingIsNoLiveFleet(t *testing.T) {
 	s := newShow(t, func(o *stage.Options) { o.Doer = nil })
 	s.scene.Change(func(c *scene.Change) {
@@ -217,11 +261,15 @@ func TestRecordingIsNoLiveFleet(t *testing.T) {
 	require.Contains(t, text, "Not live. Recorded 28 Nov 2026")
 	require.Contains(t, text, "on 2 cores, linux/amd64 by bin/fleet up --stage")
 	require.Regexp(t, `0:3\d / 1:30`, text)
-	require.True(t, browser.Eval[bool](t, b, `document.getElementById("controls").hidden`))
+	require.True(t, browser.Eval[bool](t, b, `document.getElementById("controls").hidden && document.getElementById("call-toggle").hidden`))
 	require.Equal(t, "recording", browser.Eval[string](t, b, `document.getElementById("link").textContent`))
 
+	settle(t, b)
+	b.Screenshot(t, "stage-1280x720-light-recording")
+
 	s.scene.Change(func(c *scene.Change) { c.Recording(recorded(40_000, 0)) })
-	b.Await(t, `document.querySelector("#replay .time").textContent === "0:40 / 1:30, paused"`, `document.querySelector("#replay .time").textContent`)
+	time := `document.querySelector("#replay .time").textContent`
+	b.Await(t, time+` === "0:40 / 1:30, paused"`, time)
 	require.Equal(t, "Play", browser.Eval[string](t, b, `document.querySelector("#replay button").textContent`))
 	b.RequireQuiet(t)
 }
@@ -231,36 +279,45 @@ func recorded(at, speed float64) *stagev1.Recording {
 		Command: "bin/fleet up --stage 127.0.0.1:8090 --beside handoff --record talk.jsonl", Speed: speed, AtMs: at, LengthMs: 90_000}
 }
 
-// TestFrames measures how long frames take with as much as the page promises to draw. What it asserts is that the page is alive; the figures are
-// what it prints, for software rendering on whatever machine this is.
+// TestFrames measures how long frames take with as much as the page promises to draw. What it asserts is that the page is alive; the
+// figures are what it prints, for software rendering on whatever machine this is.
 func TestFrames(t *testing.T) {
+	for _, lanes := range [][]string{{"a"}, {"a", "b"}} {
+		t.Run(fmt.Sprintf("%d lanes", len(lanes)), func(t *testing.T) { measureFrames(t, lanes) })
+	}
+}
+
+func measureFrames(t *testing.T, lanes []string) {
 	const pods, sessions = 50, 1000
 	s := newShow(t)
 	s.scene.Change(func(c *scene.Change) {
-		for _, id := range []string{"a", "b"} {
+		for _, id := range lanes {
 			c.Lane(full(lane(id, "istio-hash"), 27, 27, 31, 22, 34, 104, 902, 190))
 			fill(c, id, pods, sessions)
 		}
 	})
 	b := s.open(t, "?fps")
 	settle(t, b)
-	b.Do(t, chromedp.Evaluate[chromedp.Void](`import("./assets/js/main.js").then((page) => { globalThis.page = page; page.frames.forget(); })`, chromedp.EvalAwaitPromise))
-	// Sessions move all the time, ten times a second a tenth of them, as when pods come and go.
-	ctx := t.Context()
+	reach(t, b)
+	b.Do(t, chromedp.Evaluate[chromedp.Void](`page.frames.forget()`))
+	// Ten times a second a tenth of the sessions move, so that some are always on their way.
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for i := range 50 {
 		s.scene.Change(func(c *scene.Change) {
-			for _, id := range []string{"a", "b"} {
+			for _, id := range lanes {
 				for j := i % 10; j < sessions; j += 10 {
-					c.Session(&stagev1.Session{Lane: id, Id: sessionName(j), CallUp: true, Silent: j%7 == i%7, Pod: podName((j*7 + i) % pods), Position: ptr(float64(j) / sessions)})
+					c.Session(&stagev1.Session{
+						Lane: id, Id: sessionName(j), CallUp: true, Silent: j%7 == i%7, Pod: podName((j*7 + i) % pods),
+						Position: ptr(float64(j) / sessions),
+					})
 				}
 			}
 		})
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatal(ctx.Err())
+		case <-t.Context().Done():
+			t.Fatal(t.Context().Err())
 		}
 	}
 	type quantiles struct {
@@ -269,13 +326,13 @@ func TestFrames(t *testing.T) {
 	}
 	times := browser.Eval[struct{ Gap, Draw *quantiles }](t, b, `page.frames.times()`)
 	require.NotNil(t, times.Gap)
-	t.Logf("%d pods and %d sessions in each of two lanes, %d frames: from frame to frame %.1f ms (median), %.1f ms (p95), %.1f ms (most); "+
-		"of that drawing %.1f ms (median), %.1f ms (p95)", pods, sessions, times.Gap.Frames, times.Gap.Median, times.Gap.P95, times.Gap.Max,
-		times.Draw.Median, times.Draw.P95)
+	t.Logf("%d lanes of %d pods and %d sessions, %d frames: from frame to frame %.1f ms (median), %.1f ms (p95), %.1f ms (most); "+
+		"of that drawing %.1f ms (median), %.1f ms (p95)", len(lanes), pods, sessions, times.Gap.Frames, times.Gap.Median, times.Gap.P95,
+		times.Gap.Max, times.Draw.Median, times.Draw.P95)
 	require.Greater(t, times.Gap.Frames, 20)
 	require.Less(t, times.Draw.Median, 100.0)
 	shown := `document.getElementById("fps").textContent`
 	b.Await(t, shown+`.includes("frame")`, shown)
-	b.Screenshot(t, "stage-1280x720-light-50")
+	b.Screenshot(t, fmt.Sprintf("stage-1280x720-light-50-%d", len(lanes)))
 	b.RequireQuiet(t)
 }

@@ -23,10 +23,13 @@ func TestStore(t *testing.T) {
 	t.Run("a frame that is whole takes away what was before it", func(t *testing.T) {
 		require.Equal(t, []string{"b", "b1", "1"}, module[[]string](t, b, "store.js", `({ Store }) => {
 			const s = new Store();
-			s.apply({ whole: true, lanes: [{ id: "a" }], pods: [{ lane: "a", name: "a1" }], events: [{ id: 1, lane: "a" }], points: [{ lane: "a", second: 3 }] });
-			s.apply({ whole: true, lanes: [{ id: "b" }], pods: [{ lane: "b", name: "b1" }, { lane: "b", name: "b2" }], events: [{ id: 2, lane: "b" }] });
+			const ofA = { pods: [{ lane: "a", name: "a1" }], events: [{ id: 1, lane: "a" }], points: [{ lane: "a", second: 3 }] };
+			const ofB = { pods: [{ lane: "b", name: "b1" }, { lane: "b", name: "b2" }], events: [{ id: 2, lane: "b" }] };
+			s.apply({ whole: true, lanes: [{ id: "a" }], ...ofA });
+			s.apply({ whole: true, lanes: [{ id: "b" }], ...ofB });
 			s.apply({ gone: [{ lane: "b", pod: "b2" }, { lane: "b", pod: "never" }] });
-			return [s.lanes().map((l) => l.id).join(), s.pods("b").map((p) => p.name).join(), String(s.events().length + s.pods("a").length + s.points("a").size)];
+			const left = s.events().length + s.pods("a").length + s.points("a").size;
+			return [s.lanes().map((l) => l.id).join(), s.pods("b").map((p) => p.name).join(), String(left)];
 		}`))
 	})
 	t.Run("a thing takes the place of the one with its key, as a whole", func(t *testing.T) {
@@ -94,7 +97,8 @@ func TestLayout(t *testing.T) {
 					if (box.x < 0 || box.x + box.w > w || box.y < 0 || box.y + box.h + labelHeight > h + 1) return "column outside " + [n, w, h, i];
 					if (box.w < 32) return "column too narrow " + [n, w, h, box.w];
 					const dots = Array.from({ length: loads[i] }, (_, d) => place(box, p, d));
-					for (const d of dots) if (d.x - p / 2 < box.x - 1 || d.x + p / 2 > box.x + box.w + 1 || d.y - p / 2 < box.y - 1) return "dot outside " + [n, w, h, i, p];
+					const outside = (d) => d.x - p / 2 < box.x - 1 || d.x + p / 2 > box.x + box.w + 1 || d.y - p / 2 < box.y - 1;
+					if (dots.some(outside)) return "dot outside " + [n, w, h, i, p];
 					if (new Set(dots.map((d) => d.x + " " + d.y)).size !== dots.length) return "dots on each other";
 				}
 			}

@@ -1,6 +1,6 @@
 // The charts of a lane, over the last minutes. All lanes share their scales; every event is a line with its name.
 import { attribute, h } from "./dom.js";
-import { clock, count, millis } from "./format.js";
+import { absent, clock, count, millis } from "./format.js";
 import { running } from "./store.js";
 
 const span = 120; // seconds shown
@@ -8,15 +8,25 @@ const least = 20; // seconds of it that are ahead when there are none yet
 
 // Each chart: its title, and its lines with colour and dash.
 const kinds = [
-  ["latency", "Inference", "ms", [
-    ["p50", (p) => p.inferenceP50Ms, "accent", []],
-    ["p99", (p) => p.inferenceP99Ms, "pod-6", [6, 3]],
-  ]],
-  ["trouble", "Per second", "", [
-    ["cold", (p) => p.cold, "accent", []],
-    ["misroutes", (p) => p.misroutes, "warn", [6, 3]],
-    ["dropped", (p) => p.dropped, "bad", [2, 2]],
-  ]],
+  [
+    "latency",
+    "Inference",
+    "ms",
+    [
+      ["p50", (p) => p.inferenceP50Ms, "accent", []],
+      ["p99", (p) => p.inferenceP99Ms, "pod-6", [6, 3]],
+    ],
+  ],
+  [
+    "trouble",
+    "Per second",
+    "",
+    [
+      ["cold", (p) => p.cold, "accent", []],
+      ["misroutes", (p) => p.misroutes, "warn", [6, 3]],
+      ["dropped", (p) => p.dropped, "bad", [2, 2]],
+    ],
+  ],
   ["gap", "Worst media gap", "ms", [["gap", (p) => p.worstGapMs, "pod-4", []]]],
 ];
 
@@ -27,7 +37,9 @@ export class Scales {
   to = least;
   most = {};
 
-  constructor(store) { this.#store = store; }
+  constructor(store) {
+    this.#store = store;
+  }
 
   update() {
     this.to = Math.max(least, Math.ceil(this.#store.at() / 1000));
@@ -51,8 +63,17 @@ function nice(x, floor) {
   return [1, 2, 2.5, 5, 10].map((f) => f * power).find((n) => n >= wanted);
 }
 
+// alone are the seconds of a line that have none before and after them: a line would not show them.
+function alone(u, line) {
+  const y = u.data[line];
+  return y.flatMap((v, i) => (v !== null && (y[i - 1] ?? null) === null && (y[i + 1] ?? null) === null ? [i] : []));
+}
+
 export class Charts {
-  #store; #lane; #theme; #scales;
+  #store;
+  #lane;
+  #theme;
+  #scales;
   #plots = [];
 
   constructor({ store, lane, theme, scales }) {
@@ -65,10 +86,16 @@ export class Charts {
   }
 
   #figure([kind, title, unit, lines]) {
-    const key = lines.map(([name, , colour, dash]) => h("span.key", { "data-line": dash.length ? (dash[0] > 3 ? "dashed" : "dotted") : "solid", style: `--c: var(--${colour})` }, name));
+    const key = lines.map(([name, , colour, dash]) =>
+      h("span.key", { "data-line": dash.length ? (dash[0] > 3 ? "dashed" : "dotted") : "solid", style: `--c: var(--${colour})` }, name),
+    );
     const body = h("div.plot", { role: "img" });
-    const element = h("figure.chart", { "data-chart": kind },
-      h("figcaption", null, h("b", null, title), unit && h("small", null, unit), ...(lines.length > 1 ? key : [])), body);
+    const element = h(
+      "figure.chart",
+      { "data-chart": kind },
+      h("figcaption", null, h("b", null, title), unit && h("small", null, unit), ...(lines.length > 1 ? key : [])),
+      body,
+    );
     const plot = { kind, title, unit, lines, body, element, chart: null };
     new ResizeObserver(() => this.#build(plot)).observe(body);
     return plot;
@@ -100,16 +127,36 @@ export class Charts {
     }
     const axis = { stroke: this.#theme.colour("muted"), font: "11px system-ui, sans-serif", ticks: { show: false } };
     const lines = { stroke: this.#theme.colour("line"), width: 1 };
-    p.chart = new globalThis.uPlot({
-      width, height, padding: [28, 14, 0, 0], cursor: { show: false }, legend: { show: false },
-      scales: { x: { time: false, range: () => [this.#scales.from, this.#scales.to] }, y: { range: () => [0, this.#scales.most[p.kind] ?? 1] } },
-      axes: [
-        { ...axis, size: 22, gap: 5, space: 50, grid: { show: false }, values: (_, all) => all.map((s) => clock(s * 1000)) },
-        { ...axis, size: 40, gap: 4, space: 26, grid: lines, values: (_, all) => all.map(count) },
-      ],
-      series: [{}, ...p.lines.map(([, , colour, dash]) => ({ stroke: this.#theme.colour(colour), width: 2, dash, points: { show: false }, spanGaps: false }))],
-      hooks: { draw: [(u) => this.#events(u)] },
-    }, this.#data(p), p.body);
+    p.chart = new globalThis.uPlot(
+      {
+        width,
+        height,
+        padding: [28, 14, 0, 0],
+        cursor: { show: false },
+        legend: { show: false },
+        scales: {
+          x: { time: false, range: () => [this.#scales.from, this.#scales.to] },
+          y: { range: () => [0, this.#scales.most[p.kind] ?? 1] },
+        },
+        axes: [
+          { ...axis, size: 22, gap: 5, space: 50, grid: { show: false }, values: (_, all) => all.map((s) => clock(s * 1000)) },
+          { ...axis, size: 46, gap: 4, space: 26, grid: lines, values: (_, all) => all.map(count) },
+        ],
+        series: [
+          {},
+          ...p.lines.map(([, , colour, dash]) => ({
+            stroke: this.#theme.colour(colour),
+            width: 2,
+            dash,
+            points: { show: true, size: 4, filter: alone },
+            spanGaps: false,
+          })),
+        ],
+        hooks: { draw: [(u) => this.#events(u)] },
+      },
+      this.#data(p),
+      p.body,
+    );
   }
 
   #data(p) {
@@ -119,7 +166,7 @@ export class Charts {
     for (let s = this.#scales.from; s <= this.#scales.to; s++) {
       x.push(s);
       const point = points.get(s);
-      p.lines.forEach(([, of], i) => ys[i].push(point ? of(point) ?? null : null));
+      p.lines.forEach(([, of], i) => ys[i].push(point ? (of(point) ?? null) : null));
     }
     return [x, ...ys];
   }
@@ -137,7 +184,7 @@ export class Charts {
     for (const e of this.#store.events()) {
       const begin = e.startedMs / 1000;
       const end = running(e) ? this.#scales.to : (e.finishedMs ?? e.startedMs) / 1000;
-      if (e.lane !== this.#lane || end < this.#scales.from) continue;
+      if (e.lane !== this.#lane || end < this.#scales.from || begin > this.#scales.to) continue;
       const x = Math.max(left, u.valToPos(begin, "x", true));
       c.fillStyle = c.strokeStyle = this.#theme.colour(e.error ? "bad" : "ink");
       c.globalAlpha = 0.07;
@@ -163,6 +210,7 @@ export class Charts {
 
   #summary(p) {
     const last = [...this.#store.points(this.#lane).values()].at(-1);
-    return `${p.title}, ${p.unit || "count"}, last second: ${p.lines.map(([name, of]) => `${name} ${last ? millis(of(last)) : "–"}`).join(", ")}`;
+    const said = p.lines.map(([name, of]) => `${name} ${last ? millis(of(last)) : absent}`);
+    return `${p.title}, ${p.unit || "count"}, last second: ${said.join(", ")}`;
   }
 }

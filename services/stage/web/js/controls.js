@@ -26,29 +26,60 @@ export class Controls {
     this.#store = store;
     const p = this.#parts;
     p.lanes = h("div.set", { role: "group", "aria-label": "Lanes that orders go to" });
-    p.pods = h("input.number", { type: "number", min: 1, max: 100, value: 3, id: "scale", "aria-label": "Number of pods", oninput: () => (this.#edited = true) });
+    p.pods = number("scale", "Number of pods", 1, () => (this.#edited = true));
     p.pods.addEventListener("keydown", (e) => e.key === "Enter" && this.scale(Number(p.pods.value)));
     p.pod = h("select", { id: "pod", "aria-label": "Pod to kill, drain or freeze", onchange: () => this.update() });
-    p.calls = h("input.number", { type: "number", min: 0, max: 2000, id: "calls", "aria-label": "Calls", oninput: () => (this.#loadEdited = true) });
-    p.rate = h("input.number", { type: "number", min: 1, max: 2000, id: "rate", "aria-label": "Inferences a second", oninput: () => (this.#loadEdited = true) });
+    p.calls = number("calls", "Calls", 0, () => (this.#loadEdited = true));
+    p.rate = number("rate", "Inferences a second", 1, () => (this.#loadEdited = true));
     for (const field of [p.calls, p.rate]) field.addEventListener("keydown", (e) => e.key === "Enter" && this.load());
     p.header = this.#button("header", "Drop header", () => this.header());
     p.redis = this.#button("redis", "Redis down", () => this.redis());
     p.reset = this.#button("reset", "Reset", () => this.reset());
     p.error = h("p.problem", { role: "alert", hidden: true });
     p.reasons = h("p.reasons", { id: "reasons" });
-    this.element = h("section.controls", { id: "controls", "aria-label": "Controls" },
-      h("div.strip", null,
+    this.element = h(
+      "section.controls",
+      { id: "controls", "aria-label": "Controls" },
+      h(
+        "div.strip",
+        null,
         group("Orders go to", p.lanes),
-        group("Scale", this.#step("−", -1), p.pods, this.#step("+", 1), this.#button("scale", "Scale", () => this.scale(Number(p.pods.value))),
-          ...presets.map((n) => this.#button("scale", String(n), () => this.scale(n), `Scale to ${n} pods`))),
-        group("Pod", p.pod, this.#button("kill", "Kill", () => this.hit("kill")), this.#button("drain", "Drain", () => this.hit("drain"), "", true),
-          this.#button("freeze", "Freeze", () => this.hit("freeze"), "", true), this.#button("thaw", "Thaw", () => this.hit("thaw"))),
-        group("Fleet", this.#button("rollout", "Roll out", () => this.send("rollout", {})), p.redis,
-          this.#button("smaran", "Kill smaran", () => this.send("smaran", {}))),
-        group("Load", p.calls, h("span.unit", null, "calls"), p.rate, h("span.unit", null, "a second"), this.#button("load", "Set", () => this.load(), "Set the load"), p.header),
-        group("", p.reset)),
-      p.reasons, p.error);
+        group(
+          "Scale",
+          this.#step("−", -1),
+          p.pods,
+          this.#step("+", 1),
+          this.#button("scale", "Scale", () => this.scale(Number(p.pods.value))),
+          ...presets.map((n) => this.#button("scale", String(n), () => this.scale(n), `Scale to ${n} pods`)),
+        ),
+        group(
+          "Pod",
+          p.pod,
+          this.#button("kill", "Kill", () => this.hit("kill")),
+          this.#button("drain", "Drain", () => this.hit("drain"), "", true),
+          this.#button("freeze", "Freeze", () => this.hit("freeze"), "", true),
+          this.#button("thaw", "Thaw", () => this.hit("thaw")),
+        ),
+        group(
+          "Fleet",
+          this.#button("rollout", "Roll out", () => this.send("rollout", {})),
+          p.redis,
+          this.#button("smaran", "Kill smaran", () => this.send("smaran", {})),
+        ),
+        group(
+          "Load",
+          p.calls,
+          h("span.unit", null, "calls"),
+          p.rate,
+          h("span.unit", null, "a second"),
+          this.#button("load", "Set", () => this.load(), "Set the load"),
+          p.header,
+        ),
+        group("", p.reset),
+      ),
+      p.reasons,
+      p.error,
+    );
   }
 
   #edited = false;
@@ -81,8 +112,12 @@ export class Controls {
     else this.problem(`${verb}: choose a pod first`);
   }
 
-  redis() { this.send("redis", { up: !this.#redisUp() }); }
-  header() { this.send("header", { dropped: !this.#headerless() }); }
+  redis() {
+    this.send("redis", { up: !this.#redisUp() });
+  }
+  header() {
+    this.send("header", { dropped: !this.#headerless() });
+  }
 
   load() {
     const [calls, rate] = [Number(this.#parts.calls.value), Number(this.#parts.rate.value)];
@@ -105,7 +140,9 @@ export class Controls {
     this.send("reset", {});
   }
 
-  backend(lane, backend) { this.send("backend", { backend }, [lane]); }
+  backend(lane, backend) {
+    this.send("backend", { backend }, [lane]);
+  }
 
   // toggle whether orders go to a lane; the last one stays.
   toggle(lane) {
@@ -140,9 +177,15 @@ export class Controls {
     this.update();
   }
 
-  #lanesChosen() { return this.#store.lanes().filter((l) => this.#chosen.has(l.id)); }
-  #able(verb) { return this.#lanesChosen().filter((l) => l.verbs.includes(verb)); }
-  #redisUp() { return this.#able("redis").some((l) => l.redisUp); }
+  #lanesChosen() {
+    return this.#store.lanes().filter((l) => this.#chosen.has(l.id));
+  }
+  #able(verb) {
+    return this.#lanesChosen().filter((l) => l.verbs.includes(verb));
+  }
+  #redisUp() {
+    return this.#able("redis").some((l) => l.redisUp);
+  }
   #headerless() {
     const able = this.#able("header");
     return able.length > 0 && able.every((l) => l.load?.headerless);
@@ -154,7 +197,12 @@ export class Controls {
     this.#offerLanes(lanes);
     this.#offerPods();
     this.#fill();
-    const busy = new Set(this.#store.events().filter(running).map((e) => eventVerb(e.name)));
+    const busy = new Set(
+      this.#store
+        .events()
+        .filter(running)
+        .map((e) => eventVerb(e.name)),
+    );
     for (const [verb, n] of this.#sending) if (n > 0) busy.add(verb);
     const pod = this.#parts.pod.value;
     for (const b of this.#buttons) {
@@ -172,7 +220,9 @@ export class Controls {
     if (key !== this.#known) {
       this.#known = key;
       this.#chosen = new Set(lanes.map((l) => l.id));
-      this.#parts.lanes.replaceChildren(...lanes.map((l) => h("button.toggle", { type: "button", "data-lane": l.id, onclick: () => this.toggle(l.id) }, l.id)));
+      this.#parts.lanes.replaceChildren(
+        ...lanes.map((l) => h("button.toggle", { type: "button", "data-lane": l.id, onclick: () => this.toggle(l.id) }, l.id)),
+      );
       show(this.#parts.lanes.parentElement, lanes.length > 1);
     }
     for (const b of this.#parts.lanes.children) attribute(b, "aria-pressed", String(this.#chosen.has(b.dataset.lane)));
@@ -181,7 +231,15 @@ export class Controls {
   #offerPods() {
     const select = this.#parts.pod;
     const names = [...new Set(this.#lanesChosen().flatMap((l) => this.#store.pods(l.id).map((p) => p.name)))].sort(byName);
-    if (names.join() === [...select.options].slice(1).map((o) => o.value).join() && select.options.length) return;
+    if (
+      names.join() ===
+        [...select.options]
+          .slice(1)
+          .map((o) => o.value)
+          .join() &&
+      select.options.length
+    )
+      return;
     const chosen = select.value;
     select.replaceChildren(h("option", { value: "" }, "any"), ...names.map((n) => h("option", { value: n }, n)));
     select.value = names.includes(chosen) ? chosen : "";
@@ -208,17 +266,21 @@ export class Controls {
   // explain says which orders do not reach which of the chosen lanes, and why.
   #explain() {
     const verbs = [...new Set(this.#buttons.map((b) => b.verb)), "backend"];
-    const lines = this.#lanesChosen().map((l) => {
-      const missing = verbs.filter((v) => !l.verbs.includes(v));
-      if (!missing.length) return "";
-      return `${l.id}: no ${missing.join(", ")}${l.verbsReason ? ` (${l.verbsReason})` : ""}`;
-    }).filter(Boolean);
+    const lines = this.#lanesChosen()
+      .map((l) => {
+        const missing = verbs.filter((v) => !l.verbs.includes(v));
+        if (!missing.length) return "";
+        return `${l.id}: no ${missing.join(", ")}${l.verbsReason ? ` (${l.verbsReason})` : ""}`;
+      })
+      .filter(Boolean);
     put(this.#parts.reasons, lines.join(". "));
     show(this.#parts.reasons, lines.length > 0);
   }
 
   #reason(verb) {
-    return this.#lanesChosen().map((l) => `${l.id}: ${verb} is not possible${l.verbsReason ? `: ${l.verbsReason}` : ""}`).join(". ");
+    return this.#lanesChosen()
+      .map((l) => `${l.id}: ${verb} is not possible${l.verbsReason ? `: ${l.verbsReason}` : ""}`)
+      .join(". ");
   }
 
   #button(verb, text, act, label = "", needsPod = false) {
@@ -229,9 +291,15 @@ export class Controls {
   }
 
   #step(text, by) {
-    return h("button.step", { type: "button", "aria-label": by > 0 ? "One pod more" : "One pod less", onclick: () => this.step(by) }, text);
+    return h(
+      "button.step",
+      { type: "button", "aria-label": by > 0 ? "One pod more" : "One pod less", onclick: () => this.step(by) },
+      text,
+    );
   }
 }
+
+const number = (id, label, min, oninput) => h("input.number", { type: "number", min, max: 9999, id, "aria-label": label, oninput });
 
 function group(name, ...children) {
   return h("div.group", { role: "group", "aria-label": name || "Reset" }, name ? h("span.name", null, name) : null, ...children);

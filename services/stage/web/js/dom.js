@@ -1,6 +1,7 @@
 // Elements are made here, so that whatever a fleet says of itself becomes text and never markup.
 
-// h makes an element: h("p.note", {hidden: true}, "text", child). Keys with "on" are listeners, "data-" and "aria-" attributes, others properties.
+// h makes an element: h("p.note", {hidden: true}, "text", child). Keys that begin with on are listeners, those with a hyphen are
+// attributes, others properties.
 export function h(kind, props, ...children) {
   const [tag, ...classes] = kind.split(".");
   const e = document.createElement(tag);

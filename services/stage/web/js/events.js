@@ -38,8 +38,12 @@ export class Events {
   constructor({ store, speak }) {
     this.#store = store;
     this.#speak = speak;
-    this.element = h("div.scroll", { tabIndex: 0, role: "region", "aria-label": "Events" },
-      h("table.events", null, h("caption.aside", null, "Events, newest first, and what each cost"), this.#head, this.#body), this.#none);
+    this.element = h(
+      "div.scroll",
+      { tabIndex: 0, role: "region", "aria-label": "Events" },
+      h("table.events", null, h("caption.aside", null, "Events, newest first, and what each cost"), this.#head, this.#body),
+      this.#none,
+    );
   }
 
   update() {
@@ -54,7 +58,13 @@ export class Events {
   }
 
   #heading(lanes) {
-    const first = h("tr", null, h("th", { rowSpan: 2, scope: "col" }, "Event"), h("th", { rowSpan: 2, scope: "col" }, "At"), h("th", { rowSpan: 2, scope: "col" }, "Took"));
+    const first = h(
+      "tr",
+      null,
+      h("th", { rowSpan: 2, scope: "col" }, "Event"),
+      h("th", { rowSpan: 2, scope: "col" }, "At"),
+      h("th", { rowSpan: 2, scope: "col" }, "Took"),
+    );
     const second = h("tr");
     for (const l of lanes) {
       first.append(h("th.lane-start", { colSpan: columns.length, scope: "colgroup" }, `${l.id}  ${l.backend}`));
@@ -103,7 +113,9 @@ export class Speaker {
   #element;
   #queue = [];
 
-  constructor(element) { this.#element = element; }
+  constructor(element) {
+    this.#element = element;
+  }
 
   say(text) {
     this.#queue.push(text);

@@ -13,7 +13,14 @@ const quiet = 0.28; // what is left of a silent call's dot
 const nowhere = ""; // the column of sessions without an owner
 
 export class Grid {
-  #store; #lane; #hues; #theme; #frames; #still; #pick; #own;
+  #store;
+  #lane;
+  #hues;
+  #theme;
+  #frames;
+  #still;
+  #pick;
+  #own;
   #canvas = h("canvas", { role: "img" });
   #labels = h("div.labels", { "aria-hidden": "true" });
   #tip = h("div.tip", { hidden: true });
@@ -51,7 +58,9 @@ export class Grid {
   }
 
   // names of the pods that have columns, dead ones too.
-  names() { return [...this.#columns.keys()].filter((name) => name !== nowhere); }
+  names() {
+    return [...this.#columns.keys()].filter((name) => name !== nowhere);
+  }
 
   // update takes what the store has now.
   update() {
@@ -70,7 +79,9 @@ export class Grid {
   }
 
   // recolour after another theme was chosen.
-  recolour() { this.#frames.wake(); }
+  recolour() {
+    this.#frames.wake();
+  }
 
   #pod(p, now) {
     let c = this.#columns.get(p.name);
@@ -114,7 +125,10 @@ export class Grid {
     const boxes = columns(this.#order.length, this.#size.w, this.#size.h);
     this.#order.forEach((c, i) => (c.box = boxes[i]));
     const owners = this.#order.filter((c) => c.name !== nowhere);
-    this.#pitch = common(owners.map((c) => c.box), owners.map((c) => c.held.length));
+    this.#pitch = common(
+      owners.map((c) => c.box),
+      owners.map((c) => c.held.length),
+    );
     for (const c of this.#order) {
       c.held.sort((a, b) => a.browser - b.browser || a.seq - b.seq); // the browser's own on top, where its name has room
       const p = Math.min(this.#pitch, pitch(c.box, c.held.length));
@@ -173,7 +187,7 @@ export class Grid {
       put(label.parts.note, String(c.held.length));
       put(label.parts.state, dead ? "dead" : this.#state(c, now));
       attribute(label, "title", c.name === nowhere ? "Sessions that no pod owns" : `${c.name} ${pod?.address ?? ""} ${c.phase}`);
-      attribute(label, "data-phase", dead ? "dead" : c.phase ?? null);
+      attribute(label, "data-phase", dead ? "dead" : (c.phase ?? null));
     }
   }
 
@@ -223,7 +237,8 @@ export class Grid {
       c.globalAlpha = col.died ? 0.35 : 1;
       c.fillStyle = this.#theme.pod(hue);
       c.fillRect(box.x, box.y + box.h, box.w, 4);
-      if (hue >= hues) { // a notch for each time round the palette
+      if (hue >= hues) {
+        // a notch for each time round the palette
         c.fillStyle = this.#theme.colour("surface");
         for (let i = 0; i < Math.floor(hue / hues); i++) c.fillRect(box.x + box.w / 2 - 2 + i * 6, box.y + box.h, 3, 4);
       }
@@ -323,7 +338,7 @@ export class Grid {
   #flash(c, d, t) {
     const [kind, tone] = classes[d.flash.kind];
     const grown = t < 0.15 ? 0.6 + (t / 0.15) * 0.4 : 1;
-    const r = Math.max(6, radius(d) * 1.25) * grown;
+    const r = Math.min(13, Math.max(6, radius(d) * 1.1)) * grown;
     c.globalAlpha = t < 0.6 ? 1 : 1 - (t - 0.6) / 0.4;
     c.fillStyle = this.#theme.colour("surface");
     c.beginPath();
@@ -339,7 +354,8 @@ export class Grid {
   #point(e) {
     const at = this.element.getBoundingClientRect();
     const [x, y] = [e.clientX - at.left, e.clientY - at.top];
-    let near, best = 14 ** 2;
+    let near,
+      best = 14 ** 2;
     for (const d of this.#dots.values()) {
       const q = (d.x - x) ** 2 + (d.y - y) ** 2;
       if (q < best) [near, best] = [d, q];
@@ -348,11 +364,14 @@ export class Grid {
     const s = near && this.#store.session(this.#lane, near.id);
     if (!s) return show(this.#tip, false);
     put(this.#tip, `${s.id} · ${s.pod || "no pod"} · turn ${s.turn}, epoch ${s.epoch}${s.state ? ` · ${s.state}` : ""}`);
-    this.#tip.style.transform = `translate(${Math.min(x + 12, Math.max(0, this.#size.w - this.#tip.offsetWidth))}px, ${Math.max(0, y - 30)}px)`;
+    const left = Math.min(x + 12, Math.max(0, this.#size.w - this.#tip.offsetWidth));
+    this.#tip.style.transform = `translate(${left}px, ${Math.max(0, y - 30)}px)`;
   }
 
   // describe says in a sentence what is drawn.
-  describe(text) { attribute(this.#canvas, "aria-label", text); }
+  describe(text) {
+    attribute(this.#canvas, "aria-label", text);
+  }
 }
 
 const radius = (d) => d.p * 0.38 * (d.browser ? 1.15 : 1);

@@ -16,7 +16,8 @@ export class Keys {
       h("h2", { id: "help-title" }, "Keys"),
       h("dl.keys", null, ...this.#actions.flatMap(([key, what]) => [h("dt", null, h("kbd", null, shown(key))), h("dd", null, what)])),
       h("p", null, h("label", null, box, " Single keys are on")),
-      h("form", { method: "dialog" }, h("button", { type: "submit", autofocus: true }, "Close")));
+      h("form", { method: "dialog" }, h("button", { type: "submit", autofocus: true }, "Close")),
+    );
     document.body.append(this.#dialog);
     document.addEventListener("keydown", (e) => this.#press(e));
   }

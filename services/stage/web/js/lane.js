@@ -12,7 +12,9 @@ const late = 0.05; // share of requests sent late above which latencies say litt
 const slowly = 1000; // ms between two texts for those who do not see the grid
 
 export class Lane {
-  #store; #id; #hues = new Hues();
+  #store;
+  #id;
+  #hues = new Hues();
   #parts = {};
   #meters = new Meters();
   #described = 0;
@@ -30,22 +32,52 @@ export class Lane {
     p.policy = h("span.policy");
     p.state = h("span.state");
     p.busy = h("span.busy", { hidden: true });
-    p.select = h("select", { "aria-label": `Backend of lane ${id}`, "data-verb": "backend", onchange: () => {
-      backend(id, p.select.value);
-      p.select.value = "";
-    } });
+    p.select = h("select", {
+      "aria-label": `Backend of lane ${id}`,
+      "data-verb": "backend",
+      onchange: () => {
+        backend(id, p.select.value);
+        p.select.value = "";
+      },
+    });
     p.late = h("p.late", { hidden: true });
     p.reason = h("p.reason", { hidden: true });
     p.rows = h("tbody");
-    p.table = h("table.aside", { "data-table": id }, h("caption", null, `Pods of lane ${id}`),
-      h("thead", null, h("tr", null, ...["Pod", "Phase", "Sessions", "Calls", "Restarts"].map((t) => h("th", { scope: "col" }, t)))), p.rows);
+    p.table = h(
+      "table.aside",
+      { "data-table": id },
+      h("caption", null, `Pods of lane ${id}`),
+      h("thead", null, h("tr", null, ...["Pod", "Phase", "Sessions", "Calls", "Restarts"].map((t) => h("th", { scope: "col" }, t)))),
+      p.rows,
+    );
     p.toggle = h("button.quiet", { type: "button", "aria-expanded": "false", onclick: () => this.#toggle() }, "Table");
     const [latency, trouble, gap] = this.charts.elements;
-    this.element = h("article.lane", { "data-lane": id, "aria-labelledby": `lane-${id}` },
-      h("header", null,
-        h("div.head", null, h("span.id", { "aria-hidden": "true" }, id), p.name, p.policy, p.state, p.busy, h("span.push"), p.select, p.toggle), p.reason, p.late),
-      this.#meters.element, this.grid.element,
-      h("div.under", null, this.ring.element, latency, p.table), h("div.more", null, trouble, gap));
+    this.element = h(
+      "article.lane",
+      { "data-lane": id, "aria-labelledby": `lane-${id}` },
+      h(
+        "header",
+        null,
+        h(
+          "div.head",
+          null,
+          h("span.id", { "aria-hidden": "true" }, id),
+          p.name,
+          p.policy,
+          p.state,
+          p.busy,
+          h("span.push"),
+          p.select,
+          p.toggle,
+        ),
+        p.reason,
+        p.late,
+      ),
+      this.#meters.element,
+      this.grid.element,
+      h("div.under", null, this.ring.element, latency, p.table),
+      h("div.more", null, trouble, gap),
+    );
   }
 
   // update takes what the store has of these kinds of things.
@@ -69,7 +101,10 @@ export class Lane {
 
   // names of pods: those that are, those that a dead column or the ring still shows.
   #names() {
-    const names = this.#store.pods(this.#id).map((p) => p.name).sort(byName);
+    const names = this.#store
+      .pods(this.#id)
+      .map((p) => p.name)
+      .sort(byName);
     return [...new Set([...names, ...this.grid.names(), ...(this.#store.ring(this.#id)?.pods ?? [])])];
   }
 
@@ -84,14 +119,21 @@ export class Lane {
     show(p.reason, p.reason.textContent !== "");
     const share = lane.load?.lateShare;
     show(p.late, share > late);
-    if (share > late) put(p.late, `${percent(share)} of the requests left more than 20 ms late: this machine is at its limit, and latencies say little now.`);
+    if (share > late)
+      put(
+        p.late,
+        `${percent(share)} of the requests left more than 20 ms late: this machine is at its limit, and latencies say little now.`,
+      );
     this.#busy();
     this.#offer(lane);
   }
 
   #busy() {
     const under = this.#store.events().filter((e) => e.lane === this.#id && running(e));
-    put(this.#parts.busy, under.map((e) => `${e.name}, ${Math.max(0, Math.round((this.#store.at() - e.startedMs) / 1000))} s`).join("; "));
+    put(
+      this.#parts.busy,
+      under.map((e) => `${e.name}, ${Math.max(0, Math.round((this.#store.at() - e.startedMs) / 1000))} s`).join("; "),
+    );
     show(this.#parts.busy, under.length > 0);
     show(this.#parts.policy, under.length === 0);
     attribute(this.element, "aria-busy", under.length ? "true" : null);
@@ -115,10 +157,13 @@ export class Lane {
 
   #describeSoon() {
     if (this.#described) return;
-    this.#described = setTimeout(() => {
-      this.#described = 0;
-      this.#describe();
-    }, this.#parts.rows.childElementCount ? slowly : 0);
+    this.#described = setTimeout(
+      () => {
+        this.#described = 0;
+        this.#describe();
+      },
+      this.#parts.rows.childElementCount ? slowly : 0,
+    );
   }
 
   // describe the grid in words and in a table.
@@ -128,11 +173,16 @@ export class Lane {
     const held = new Map();
     for (const s of sessions) held.set(s.pod, (held.get(s.pod) ?? 0) + 1);
     const none = sessions.filter((s) => !this.#store.pod(this.#id, s.pod)).length;
-    this.grid.describe(`${plural(pods.length, "pod")}, ${plural(sessions.length, "session")}, ${none} without a pod. ` +
-      pods.map((p) => `${p.name}: ${held.get(p.name) ?? 0}${p.phase === "POD_PHASE_READY" ? "" : `, ${word(p.phase)}`}`).join("; "));
+    this.grid.describe(
+      `${plural(pods.length, "pod")}, ${plural(sessions.length, "session")}, ${none} without a pod. ` +
+        pods.map((p) => `${p.name}: ${held.get(p.name) ?? 0}${p.phase === "POD_PHASE_READY" ? "" : `, ${word(p.phase)}`}`).join("; "),
+    );
     const cells = (...texts) => texts.map((t) => h("td", null, String(t)));
     this.#parts.rows.replaceChildren(
-      ...pods.map((p) => h("tr", null, h("th", { scope: "row" }, p.name), ...cells(word(p.phase), held.get(p.name) ?? 0, p.calls, p.restarts))),
-      h("tr", null, h("th", { scope: "row" }, "no pod"), ...cells("", none, "", "")));
+      ...pods.map((p) =>
+        h("tr", null, h("th", { scope: "row" }, p.name), ...cells(word(p.phase), held.get(p.name) ?? 0, p.calls, p.restarts)),
+      ),
+      h("tr", null, h("th", { scope: "row" }, "no pod"), ...cells("", none, "", "")),
+    );
   }
 }

@@ -19,7 +19,9 @@ export function columns(n, width, height) {
   const w = width / per;
   const h = height / rows;
   return Array.from({ length: n }, (_, i) => ({
-    x: (i % per) * w + gap / 2, y: Math.floor(i / per) * h + (i < per ? 0 : gapAbove), w: w - gap,
+    x: (i % per) * w + gap / 2,
+    y: Math.floor(i / per) * h + (i < per ? 0 : gapAbove),
+    w: w - gap,
     h: h - labelHeight - (i < per ? 0 : gapAbove),
   }));
 }

@@ -11,12 +11,19 @@ export class Legend {
 
   constructor(theme) {
     this.#theme = theme;
-    this.element = h("section.legend", { id: "legend", "aria-label": "Legend" },
-      h("ul", null,
-        this.#item("call up", (c) => dot(c, "fill")), this.#item("silent", (c) => {
+    this.element = h(
+      "section.legend",
+      { id: "legend", "aria-label": "Legend" },
+      h(
+        "ul",
+        null,
+        this.#item("call up", (c) => dot(c, "fill")),
+        this.#item("silent", (c) => {
           c.globalAlpha = 0.28;
           dot(c, "fill");
-        }), this.#item("no call", (c) => dot(c, "stroke")), this.#item("a browser", (c) => {
+        }),
+        this.#item("no call", (c) => dot(c, "stroke")),
+        this.#item("a browser", (c) => {
           dot(c, "fill", 4);
           c.strokeStyle = this.#theme.colour("ink");
           c.lineWidth = 1.6;
@@ -24,10 +31,14 @@ export class Legend {
           c.arc(8, 8, 6.6, 0, 7);
           c.stroke();
         }),
-        ...Object.entries(classes).map(([, [kind, tone, name]]) => this.#item(name, (c) => {
-          c.strokeStyle = this.#theme.colour(tone);
-          symbol(c, kind, 8, 8, 5.4);
-        }))));
+        ...Object.entries(classes).map(([, [kind, tone, name]]) =>
+          this.#item(name, (c) => {
+            c.strokeStyle = this.#theme.colour(tone);
+            symbol(c, kind, 8, 8, 5.4);
+          }),
+        ),
+      ),
+    );
     this.recolour();
   }
 

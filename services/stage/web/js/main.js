@@ -71,6 +71,8 @@ function refresh() {
 
 function showLink() {
   const recording = Boolean(store.recording());
+  show(byID("call-toggle"), !recording); // nobody answers there
+  if (recording) showCall(false);
   const state = store.link();
   put(byID("link"), recording && state === "live" ? "recording" : links[state]);
   attribute(byID("link"), "data-state", recording && state === "live" ? "recording" : state);
@@ -82,8 +84,15 @@ function showLanes() {
   for (const { id } of now) {
     if (lanes.has(id)) continue;
     const lane = new Lane({
-      store, id, theme, frames, scales, still: () => motion.matches, pick: (pod) => controls.pick(pod),
-      own: () => byID("call-panel").firstElementChild?.dataset.session, backend: (l, b) => controls.backend(l, b),
+      store,
+      id,
+      theme,
+      frames,
+      scales,
+      still: () => motion.matches,
+      pick: (pod) => controls.pick(pod),
+      own: () => byID("call-panel").firstElementChild?.dataset.session,
+      backend: (l, b) => controls.backend(l, b),
     });
     lanes.set(id, lane);
     home.append(lane.element);
@@ -119,6 +128,7 @@ function showCall(shown) {
 }
 
 function toggleCall() {
+  if (store.recording()) return;
   chosen = true;
   showCall(byID("call").hidden);
   byID("call").querySelector("button, input, select")?.focus();
@@ -177,12 +187,13 @@ byID("help-open").addEventListener("click", () => keys.open());
 
 const narrow = matchMedia("(max-width: 560px)");
 if (narrow.matches) toggleLegend();
-roomy.addEventListener("change", () => chosen || showCall(roomy.matches));
+roomy.addEventListener("change", () => chosen || store.recording() || showCall(roomy.matches));
 showCall(roomy.matches);
 if (new URLSearchParams(location.search).has("fps")) showFrameTimes();
 takeToken();
 mountCall(byID("call-panel"), { store });
-setInterval(() => { // what is under way takes longer each second
+setInterval(() => {
+  // what is under way takes longer each second
   for (const lane of lanes.values()) lane.update(new Set(["events"]));
 }, 1000);
 follow(store);

@@ -2,11 +2,19 @@
 import { h, put } from "./dom.js";
 import { absent, count, millis } from "./format.js";
 
-// Each meter: its name, its figure, what stands small beside it, and whether the figure is one to look at.
+// Each meter: its name, its figure, what stands small beside it, and whether the figure is a loss, or differs from what was expected.
 const meters = [
-  ["moved", "Sessions moved", (m) => [count(m?.moved), `expected ${count(m?.expected)}`, m?.expected !== undefined && m.moved !== m.expected]],
+  [
+    "moved",
+    "Sessions moved",
+    (m) => [count(m?.moved), `expected ${count(m?.expected)}`, m?.expected !== undefined && m.moved !== m.expected && "differs"],
+  ],
   ["misroutes", "Misrouted", (m) => [count(m?.counts.misroutes), `of ${count(m?.counts.requests)}`, m?.counts.misroutes > 0]],
-  ["dropped", "Dropped calls", (m) => [count(m?.counts.dropped_calls), `redials ${count(m?.counts.renegotiations)}`, m?.counts.dropped_calls > 0]],
+  [
+    "dropped",
+    "Dropped calls",
+    (m) => [count(m?.counts.dropped_calls), `redials ${count(m?.counts.renegotiations)}`, m?.counts.dropped_calls > 0],
+  ],
   ["cold", "Cold starts", (m) => [count(m?.counts.cold_starts), `state lost ${count(m?.counts.state_lost)}`, m?.counts.cold_starts > 0]],
   ["p50", "Inference p50", (m) => [millis(m?.inferenceP50Ms), "ms"]],
   ["p99", "Inference p99", (m) => [millis(m?.inferenceP99Ms), "ms"]],
@@ -23,7 +31,10 @@ export class Meters {
     this.element = h("dl.meters");
     for (const [key, name] of meters) {
       const tile = { figure: h("b"), note: h("small"), element: h("div", { "data-meter": key }) };
-      tile.element.append(h("dt", null, name, h("span.window", null, recent.has(key) ? ", 10 s" : key === "misroutes" ? " requests" : "")), h("dd", null, tile.figure, tile.note));
+      tile.element.append(
+        h("dt", null, name, h("span.window", null, recent.has(key) ? ", 10 s" : key === "misroutes" ? " requests" : "")),
+        h("dd", null, tile.figure, tile.note),
+      );
       this.#tiles.set(key, tile);
       this.element.append(tile.element);
     }
@@ -35,7 +46,8 @@ export class Meters {
       const [figure, note, notable] = of(lane.meters, lane);
       put(tile.figure, figure);
       put(tile.note, note);
-      tile.element.classList.toggle("notable", Boolean(notable));
+      tile.element.classList.toggle("notable", notable === true);
+      tile.element.classList.toggle("differs", notable === "differs");
       tile.element.classList.toggle("absent", figure === absent);
     }
   }

@@ -33,7 +33,9 @@ export class Hues {
   }
 
   // of a pod, from 0; undefined where there is no such pod.
-  of(name) { return this.#of.get(name); }
+  of(name) {
+    return this.#of.get(name);
+  }
 }
 
 // Theme resolves the colours of tokens.css to what a canvas takes.
@@ -56,15 +58,20 @@ export class Theme {
   }
 
   // pod is the colour of a number that Hues gave.
-  pod(hue) { return this.colour(hue === undefined ? "pod-none" : `pod-${(hue % hues) + 1}`); }
+  pod(hue) {
+    return this.colour(hue === undefined ? "pod-none" : `pod-${(hue % hues) + 1}`);
+  }
 
   // forget all, after another theme was chosen.
-  forget() { this.#known.clear(); }
+  forget() {
+    this.#known.clear();
+  }
 }
 
 // shape adds a class's shape to a path, about a point, r its half width.
 export function shape(path, kind, x, y, r) {
-  const line = (...points) => points.forEach(([px, py], i) => (i ? path.lineTo(x + px * r, y + py * r) : path.moveTo(x + px * r, y + py * r)));
+  const line = (...points) =>
+    points.forEach(([px, py], i) => (i ? path.lineTo(x + px * r, y + py * r) : path.moveTo(x + px * r, y + py * r)));
   switch (kind) {
     case "cross":
       line([-0.8, -0.8], [0.8, 0.8]);

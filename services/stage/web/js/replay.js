@@ -10,9 +10,18 @@ export class Replay {
   #fail;
   #speed = 1; // to go on with after a pause
   #pause = h("button", { type: "button", onclick: () => this.toggle() });
-  #choose = h("select", { "aria-label": "Speed", onchange: () => this.#send({ speed: Number(this.#choose.value) }) },
-    ...speeds.map((s) => h("option", { value: s }, `${s}×`)));
-  #jump = h("input", { type: "range", min: 0, step: 100, "aria-label": "Where in the recording", onchange: () => this.jump(Number(this.#jump.value)) });
+  #choose = h(
+    "select",
+    { "aria-label": "Speed", onchange: () => this.#send({ speed: Number(this.#choose.value) }) },
+    ...speeds.map((s) => h("option", { value: s }, `${s}×`)),
+  );
+  #jump = h("input", {
+    type: "range",
+    min: 0,
+    step: 100,
+    "aria-label": "Where in the recording",
+    onchange: () => this.jump(Number(this.#jump.value)),
+  });
   #time = h("span.time");
   #what = h("p.what");
   #held = false;
@@ -23,8 +32,13 @@ export class Replay {
     this.#fail = fail;
     this.#jump.addEventListener("pointerdown", () => (this.#held = true));
     this.#jump.addEventListener("pointerup", () => (this.#held = false));
-    this.element = h("section.replay", { id: "replay", hidden: true, "aria-label": "Recording" },
-      h("strong", null, "Recording"), this.#what, h("div.player", null, this.#pause, this.#choose, this.#jump, this.#time));
+    this.element = h(
+      "section.replay",
+      { id: "replay", hidden: true, "aria-label": "Recording" },
+      h("strong", null, "Recording"),
+      this.#what,
+      h("div.player", null, this.#pause, this.#choose, this.#jump, this.#time),
+    );
     setInterval(() => store.recording() && this.update(), 500);
   }
 
@@ -40,7 +54,9 @@ export class Replay {
   }
 
   // skip so many ms.
-  skip(by) { this.jump(this.#store.at() + by); }
+  skip(by) {
+    this.jump(this.#store.at() + by);
+  }
 
   update() {
     const r = this.#store.recording();
@@ -49,7 +65,11 @@ export class Replay {
     if (r.speed) this.#speed = r.speed;
     const when = new Date(r.recorded);
     const date = Number.isNaN(when.getTime()) ? r.recorded : when.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
-    this.#tell([["Not live. Recorded ", date], [" on ", r.machine], [" by ", r.command]]);
+    this.#tell([
+      ["Not live. Recorded ", date],
+      [" on ", r.machine],
+      [" by ", r.command],
+    ]);
     put(this.#pause, r.speed ? "Pause" : "Play");
     if (r.speed && document.activeElement !== this.#choose) this.#offer(r.speed);
     this.#jump.max = r.lengthMs;
@@ -67,7 +87,8 @@ export class Replay {
   }
 
   #offer(speed) {
-    if (![...this.#choose.options].some((o) => Number(o.value) === speed)) this.#choose.append(h("option", { value: speed }, `${speed}×`));
+    if (![...this.#choose.options].some((o) => Number(o.value) === speed))
+      this.#choose.append(h("option", { value: speed }, `${speed}×`));
     this.#choose.value = speed;
   }
 

@@ -15,7 +15,11 @@ const without = {
 };
 
 export class Ring {
-  #store; #lane; #hues; #theme; #frames;
+  #store;
+  #lane;
+  #hues;
+  #theme;
+  #frames;
   #canvas = h("canvas", { role: "img" });
   #caption = h("figcaption");
   #arcs = document.createElement("canvas");

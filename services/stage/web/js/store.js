@@ -1,31 +1,77 @@
 // The store holds what the stage shows: the frames of stage.v1, applied one after the other. It draws nothing and asks nobody.
 //
-// Protobuf's JSON leaves out a number that is 0, a false and an empty text, so those are put back here; a field marked optional that is missing
-// was not measured, and stays undefined.
+// Protobuf's JSON leaves out a number that is 0, a false and an empty text, so those are put back here; a field marked optional that is
+// missing was not measured, and stays undefined.
 
 const keepPoints = 600; // seconds of a lane, as the stage keeps
 
 const laneOf = (l) => ({
-  id: "", backend: "", policy: "", state: "LANE_STATE_UNSPECIFIED", reason: "", smaran: "", relay: false, verbs: [], verbsReason: "",
-  backends: [], ...l, load: l.load && { attached: false, calls: 0, rate: 0, headerless: false, ...l.load },
+  id: "",
+  backend: "",
+  policy: "",
+  state: "LANE_STATE_UNSPECIFIED",
+  reason: "",
+  smaran: "",
+  relay: false,
+  verbs: [],
+  verbsReason: "",
+  backends: [],
+  ...l,
+  load: l.load && { attached: false, calls: 0, rate: 0, headerless: false, ...l.load },
   meters: l.meters && { callsUp: 0, moved: 0, ...l.meters, counts: l.meters.counts ?? {} },
 });
 const podOf = (p) => ({
-  lane: "", name: "", address: "", phase: "POD_PHASE_UNSPECIFIED", sessions: 0, calls: 0, restarts: 0, ...p,
+  lane: "",
+  name: "",
+  address: "",
+  phase: "POD_PHASE_UNSPECIFIED",
+  sessions: 0,
+  calls: 0,
+  restarts: 0,
+  ...p,
   drain: p.drain && { remainingMs: 0, sessions: 0, calls: 0, ...p.drain },
 });
 const sessionOf = (s) => ({
-  lane: "", id: "", pod: "", callUp: false, silent: false, turn: 0, epoch: 0, state: "", lost: "", losses: 0, browser: false, ...s,
+  lane: "",
+  id: "",
+  pod: "",
+  callUp: false,
+  silent: false,
+  turn: 0,
+  epoch: 0,
+  state: "",
+  lost: "",
+  losses: 0,
+  browser: false,
+  ...s,
 });
 const eventOf = (e) => ({
-  id: 0, lane: "", group: 0, name: "", pod: "", startedMs: 0, error: "", observed: 0, moved: 0, ...e, counts: e.counts ?? {},
+  id: 0,
+  lane: "",
+  group: 0,
+  name: "",
+  pod: "",
+  startedMs: 0,
+  error: "",
+  observed: 0,
+  moved: 0,
+  ...e,
+  counts: e.counts ?? {},
 });
 const pointOf = (p) => ({
-  lane: "", second: 0, requests: 0, failed: 0, cold: 0, misroutes: 0, dropped: 0, renegotiations: 0, migrations: 0, callsUp: 0, ...p,
+  lane: "",
+  second: 0,
+  requests: 0,
+  failed: 0,
+  cold: 0,
+  misroutes: 0,
+  dropped: 0,
+  renegotiations: 0,
+  migrations: 0,
+  callsUp: 0,
+  ...p,
 });
-const ringOf = (r) => ({
-  lane: "", policy: "", table: 0, ...r, pods: r.pods ?? [], ends: r.ends ?? [], owners: r.owners ?? [],
-});
+const ringOf = (r) => ({ lane: "", policy: "", table: 0, ...r, pods: r.pods ?? [], ends: r.ends ?? [], owners: r.owners ?? [] });
 const recordingOf = (r) => ({ recorded: "", machine: "", command: "", speed: 0, atMs: 0, lengthMs: 0, ...r });
 
 // running says whether an event is under way.
@@ -51,18 +97,38 @@ export class Store {
     this.#now = now;
   }
 
-  lanes() { return [...this.#lanes.values()].sort((a, b) => (a.id < b.id ? -1 : 1)); }
-  lane(id) { return this.#lanes.get(id); }
-  pods(lane) { return [...(this.#pods.get(lane)?.values() ?? [])]; }
-  pod(lane, name) { return this.#pods.get(lane)?.get(name); }
-  sessions(lane) { return [...(this.#sessions.get(lane)?.values() ?? [])]; }
-  session(lane, id) { return this.#sessions.get(lane)?.get(id); }
-  ring(lane) { return this.#rings.get(lane); }
+  lanes() {
+    return [...this.#lanes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  }
+  lane(id) {
+    return this.#lanes.get(id);
+  }
+  pods(lane) {
+    return [...(this.#pods.get(lane)?.values() ?? [])];
+  }
+  pod(lane, name) {
+    return this.#pods.get(lane)?.get(name);
+  }
+  sessions(lane) {
+    return [...(this.#sessions.get(lane)?.values() ?? [])];
+  }
+  session(lane, id) {
+    return this.#sessions.get(lane)?.get(id);
+  }
+  ring(lane) {
+    return this.#rings.get(lane);
+  }
   // points of a lane, by second.
-  points(lane) { return this.#points.get(lane) ?? new Map(); }
+  points(lane) {
+    return this.#points.get(lane) ?? new Map();
+  }
   // events of all lanes, oldest first.
-  events() { return [...this.#events.values()].sort((a, b) => a.id - b.id || (a.lane < b.lane ? -1 : 1)); }
-  recording() { return this.#recording; }
+  events() {
+    return [...this.#events.values()].sort((a, b) => a.id - b.id || (a.lane < b.lane ? -1 : 1));
+  }
+  recording() {
+    return this.#recording;
+  }
 
   // at is the time on the stage's clock, in milliseconds since it was opened; while a recording is played, in the recording.
   at() {
@@ -72,7 +138,9 @@ export class Store {
   }
 
   // link is connecting, live or reconnecting.
-  link() { return this.#link; }
+  link() {
+    return this.#link;
+  }
   setLink(state) {
     if (state === this.#link) return;
     this.#link = state;
@@ -80,7 +148,9 @@ export class Store {
   }
 
   // token that controls need where the stage is open to more than its own machine; empty: none.
-  token() { return this.#token; }
+  token() {
+    return this.#token;
+  }
   setToken(token) {
     this.#token = token;
     this.#tell(new Set(["token"]));

@@ -1,5 +1,5 @@
-// The stream of frames. EventSource comes back by itself, and names the last frame that it saw; where it gives up, for an answer that is no
-// stream, it is opened anew with that name.
+// The stream of frames. EventSource comes back by itself, and names the last frame that it saw; where it gives up, for an answer that is
+// no stream, it is opened anew with that name.
 
 const againAfter = 1500; // ms
 
