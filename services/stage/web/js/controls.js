@@ -35,7 +35,7 @@ export class Controls {
     p.header = this.#button("header", "Drop header", () => this.header());
     p.redis = this.#button("redis", "Redis down", () => this.redis());
     p.reset = this.#button("reset", "Reset", () => this.reset());
-    p.error = h("p.problem", { role: "alert", hidden: true });
+    this.error = h("p.problem", { role: "alert", hidden: true });
     p.reasons = h("p.reasons", { id: "reasons" });
     this.element = h(
       "section.controls",
@@ -78,7 +78,6 @@ export class Controls {
         group("", p.reset),
       ),
       p.reasons,
-      p.error,
     );
   }
 
@@ -157,7 +156,7 @@ export class Controls {
     if (!lanes.length || this.#store.recording()) return;
     const bodies = lanes.length === this.#store.lanes().length && verb !== "backend" ? [body] : lanes.map((lane) => ({ lane, ...body }));
     this.#count(verb, bodies.length);
-    show(this.#parts.error, false);
+    show(this.error, false);
     const answers = await Promise.allSettled(bodies.map((b) => order(this.#store, verb, b)));
     this.#count(verb, -bodies.length);
     const refused = answers.find((a) => a.status === "rejected")?.reason;
@@ -168,8 +167,8 @@ export class Controls {
 
   // problem shows why an order was refused.
   problem(text) {
-    put(this.#parts.error, text);
-    show(this.#parts.error, true);
+    put(this.error, text);
+    show(this.error, true);
   }
 
   #count(verb, by) {

@@ -15,7 +15,6 @@ import { follow } from "./stream.js";
 import { ThemeSwitch } from "./theme.js";
 
 const tokenKey = "smaran.token";
-const links = { connecting: "connecting", live: "live", reconnecting: "reconnecting" };
 
 export const store = new Store();
 export const frames = new Frames();
@@ -30,7 +29,7 @@ const events = new Events({ store, speak: (text) => speaker.say(text) });
 const replay = new Replay({ store, fail: (text) => controls.problem(text) });
 const legend = new Legend(theme);
 
-byID("bars").append(replay.element, controls.element, legend.element);
+byID("bars").append(replay.element, controls.element, controls.error, legend.element);
 byID("events").append(events.element);
 byID("legend-toggle").addEventListener("click", toggleLegend);
 byID("call-toggle").addEventListener("click", toggleCall);
@@ -73,9 +72,9 @@ function showLink() {
   const recording = Boolean(store.recording());
   show(byID("call-toggle"), !recording); // nobody answers there
   if (recording) showCall(false);
-  const state = store.link();
-  put(byID("link"), recording && state === "live" ? "recording" : links[state]);
-  attribute(byID("link"), "data-state", recording && state === "live" ? "recording" : state);
+  const state = recording && store.link() === "live" ? "recording" : store.link();
+  put(byID("link"), state);
+  attribute(byID("link"), "data-state", state);
 }
 
 function showLanes() {
