@@ -20,6 +20,7 @@ import (
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
 	"github.com/smaran-v2/smaran/services/stage/director"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -77,11 +78,25 @@ func ask(t *testing.T, method, url, body string, header ...string) reply {
 	return reply{res.StatusCode, res.Header, string(all)}
 }
 
+func problem(t *testing.T, r reply) (p wire.Problem) {
+	t.Helper()
+	require.Equal(t, wire.ContentTypeProblem, r.header.Get("Content-Type"), r.body)
+	require.NoError(t, json.Unmarshal([]byte(r.body), &p))
+	require.Equal(t, r.code, p.Status)
+	return p
+}
+
 // follower reads one stream.
 type follower struct {
 	t     *testing.T
 	lines *bufio.Scanner
 	close func()
+}
+
+func lines(from io.Reader) *bufio.Scanner {
+	s := bufio.NewScanner(from)
+	s.Buffer(nil, 4<<20)
+	return s
 }
 
 func follow(t *testing.T, url string, header ...string) *follower {
@@ -96,8 +111,7 @@ func follow(t *testing.T, url string, header ...string) *follower {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, res.StatusCode)
 	require.Equal(t, "text/event-stream", res.Header.Get("Content-Type"))
-	f := &follower{t: t, lines: bufio.NewScanner(res.Body), close: sync.OnceFunc(func() { cancel(); _ = res.Body.Close() })}
-	f.lines.Buffer(nil, 1<<20)
+	f := &follower{t: t, lines: lines(res.Body), close: sync.OnceFunc(func() { cancel(); _ = res.Body.Close() })}
 	t.Cleanup(f.close)
 	return f
 }

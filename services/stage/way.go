@@ -24,6 +24,12 @@ type way struct {
 func newWay(lanes []venue.Lane) (*way, error) {
 	w := &way{lanes: map[string]*httputil.ReverseProxy{}}
 	for _, l := range lanes {
+		if l.ID == "" || l.ID != url.PathEscape(l.ID) {
+			return nil, fmt.Errorf("%w: lane %q: expected a name that can be in a path", ErrOptions, l.ID)
+		}
+		if _, twice := w.lanes[l.ID]; twice {
+			return nil, fmt.Errorf("%w: lane %s is there twice", ErrOptions, l.ID)
+		}
 		if l.Smaran == "" || !config.IsBase(l.Smaran) {
 			return nil, fmt.Errorf("%w: lane %s: smaran at %q, expected scheme and authority such as http://127.0.0.1:8080", ErrOptions, l.ID, l.Smaran)
 		}
@@ -31,7 +37,7 @@ func newWay(lanes []venue.Lane) (*way, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: lane %s: %w", ErrOptions, l.ID, err)
 		}
-		w.lanes[l.ID] = proxy(target, director.PathSmaran+url.PathEscape(l.ID))
+		w.lanes[l.ID] = proxy(target, director.PathSmaran+l.ID)
 	}
 	return w, nil
 }
