@@ -23,4 +23,6 @@ const (
 	CountFirstLoads        = "first_loads"
 	CountRequestsFailed    = "requests_failed"
 	CountRequests          = "requests"
+	// CountDroppedIterations are requests that were not sent, as their caller had too many unanswered ones.
+	CountDroppedIterations = "dropped_iterations"
 )

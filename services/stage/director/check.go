@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/smaran-v2/smaran/services/stage/venue"
 )
@@ -13,7 +14,9 @@ import (
 const (
 	maxPods  = 240 // the addresses of a fleet on one machine
 	maxCalls = 1000
-	maxRate  = 10_000
+	maxRate  = 1000
+	// longestPause is between two requests of one caller: crowds take no order for less.
+	longestPause = time.Hour
 )
 
 // byCrowd is whether a lane's crowd does it.
@@ -52,6 +55,9 @@ func checkLoad(calls int, rate float64) error {
 	}
 	if math.IsNaN(rate) || rate <= 0 || rate > maxRate {
 		return bad(fmt.Sprintf("a rate of more than 0 and at most %d inferences a second, over all calls", maxRate), rate)
+	}
+	if rate*longestPause.Seconds() < float64(calls) {
+		return bad(fmt.Sprintf("an inference of each call every %s at least", longestPause), fmt.Sprintf("%g a second over %d calls", rate, calls))
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package director
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -148,7 +147,7 @@ func (d *Director) finish(ctx context.Context, l *lane, e *event, pod string, er
 		d.options.Log.Warn("an order failed", "lane", l.info.ID, "order", e.name, "error", err)
 	}
 	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w (%w)", context.Cause(ctx), err)
+		err = context.Cause(ctx)
 	}
 	finished := d.now()
 	if l.info.Fleet != nil && ctx.Err() == nil {
@@ -157,9 +156,9 @@ func (d *Director) finish(ctx context.Context, l *lane, e *event, pod string, er
 	l.finish(e, pod, err, finished)
 }
 
-// words are for people: what a control API says, without its code.
+// words are for people: of what a control API says, its message without its code.
 func words(err error) string {
-	if c, ok := errors.AsType[*connect.Error](err); ok && err == error(c) {
+	if c, ok := errors.AsType[*connect.Error](err); ok {
 		return c.Message()
 	}
 	return err.Error()

@@ -103,6 +103,10 @@ func (l *lane) byFleet(s *fleetv1.StatusResponse, err error, now time.Duration) 
 	defer l.mu.Unlock()
 	l.fleetAsked.heard(err, now)
 	if err != nil {
+		if l.casting != "" { // one fleet is gone, and the other is not there yet
+			l.pods.missing(nil, now)
+			l.rotation, l.ring.fresh = rotation{}, false
+		}
 		return
 	}
 	l.status, l.backend = s, s.GetBackend()
@@ -141,17 +145,22 @@ func (l *lane) state(now time.Duration) (stagev1.LaneState, string) {
 	if l.casting != "" {
 		return stagev1.LaneState_LANE_STATE_STARTING, l.casting
 	}
-	ways := []health{l.smaranAsked}
+	fleet, smaran := l.fleetAsked, l.smaranAsked
 	if l.info.Fleet != nil {
-		ways = append(ways, l.fleetAsked)
-	}
-	for _, h := range ways {
 		switch {
-		case h.err != nil && now-h.failing > downAfter:
-			return stagev1.LaneState_LANE_STATE_DOWN, h.err.Error()
-		case !h.answered:
+		case fleet.err != nil && now-fleet.failing > downAfter:
+			return stagev1.LaneState_LANE_STATE_DOWN, words(fleet.err)
+		case !fleet.answered:
 			return stagev1.LaneState_LANE_STATE_STARTING, "its fleet has not answered yet"
+		case smaran.err != nil && !l.smaranRuns():
+			return stagev1.LaneState_LANE_STATE_STARTING, "its smaran is being started"
 		}
+	}
+	switch {
+	case smaran.err != nil && now-smaran.failing > downAfter:
+		return stagev1.LaneState_LANE_STATE_DOWN, words(smaran.err)
+	case !smaran.answered:
+		return stagev1.LaneState_LANE_STATE_STARTING, "its smaran has not answered yet"
 	}
 	return stagev1.LaneState_LANE_STATE_UP, ""
 }
@@ -177,17 +186,34 @@ func (l *lane) message(now time.Duration) *stagev1.Lane {
 	return out
 }
 
-// redisProcess is its name among the processes of fleet.v1.
-const redisProcess = "redis"
+// Names among the processes of fleet.v1.
+const (
+	smaranProcess = "smaran"
+	redisProcess  = "redis"
+)
 
-// redisUp is nil where the lane has no Redis.
-func (l *lane) redisUp() *bool {
+// process of the fleet that is no pod; nil where there is none of that name.
+func (l *lane) process(name string) *fleetv1.Process {
 	for _, p := range l.status.GetProcesses() {
-		if p.GetName() == redisProcess {
-			return proto.Bool(p.GetRunning())
+		if p.GetName() == name {
+			return p
 		}
 	}
 	return nil
+}
+
+// redisUp is nil where the lane has no Redis.
+func (l *lane) redisUp() *bool {
+	if p := l.process(redisProcess); p != nil {
+		return proto.Bool(p.GetRunning())
+	}
+	return nil
+}
+
+// smaranRuns is false where the fleet says that it does not.
+func (l *lane) smaranRuns() bool {
+	p := l.process(smaranProcess)
+	return p == nil || p.GetRunning()
 }
 
 func (l *lane) hasCrowd() bool {

@@ -65,7 +65,7 @@ func (l *lane) observed(o *stagev1.Observations, now time.Duration) {
 		add(c.GetAgo(), func(at time.Duration) { l.occurred(c, at, now) })
 	}
 	for _, c := range o.GetCalls() {
-		add(c.GetAgo(), func(at time.Duration) { l.callChanged(c, at, now) })
+		add(c.GetAgo(), func(time.Duration) { l.callChanged(c, now) })
 	}
 	for _, i := range o.GetInferences() {
 		add(i.GetAgo(), func(at time.Duration) { l.inferred(i, at, now) })
@@ -158,14 +158,14 @@ func (l *lane) occurred(o *stagev1.Occurrence, at, now time.Duration) {
 	}
 }
 
-func (l *lane) callChanged(c *stagev1.CallChange, at, now time.Duration) {
+func (l *lane) callChanged(c *stagev1.CallChange, now time.Duration) {
 	s := l.caller(c.GetSession(), now)
 	if s == nil {
 		return
 	}
 	if c.GetUp() && !s.callUp {
 		s.dropped = false
-		s.heard = at
+		s.heard = now // it may be up for long, and be told of to a new stream
 	}
 	s.callUp = c.GetUp()
 }

@@ -100,14 +100,14 @@ func (c *Crowds) Attach(ctx context.Context, s *Stream) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	heard := c.listen(ctx, s)
-	id, err := c.hello(heard)
+	id, err := c.hello(ctx, heard)
 	if err != nil {
 		return err
 	}
 	replaced := c.take(id)
 	defer c.leave(id, replaced)
 	c.log.Info("a crowd attached itself", "lane", id)
-	return c.serve(id, s, heard, replaced)
+	return c.serve(ctx, id, s, heard, replaced)
 }
 
 func (c *Crowds) begin() bool {
@@ -149,13 +149,15 @@ func (c *Crowds) listen(ctx context.Context, s *Stream) <-chan message {
 	return heard
 }
 
-func (c *Crowds) hello(heard <-chan message) (string, error) {
+func (c *Crowds) hello(ctx context.Context, heard <-chan message) (string, error) {
 	patience := c.clock.NewTimer(helloTime)
 	defer patience.Stop()
 	var hello *stagev1.CrowdHello
 	select {
 	case <-c.closed:
 		return "", connect.NewError(connect.CodeUnavailable, ErrClosed)
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
 	case <-patience.Chan():
 	case m := <-heard:
 		if m.err != nil {
@@ -209,7 +211,7 @@ func (c *Crowds) leave(id string, replaced chan struct{}) {
 }
 
 // serve tells each order once, and hands on what comes.
-func (c *Crowds) serve(id string, s *Stream, heard <-chan message, replaced <-chan struct{}) error {
+func (c *Crowds) serve(ctx context.Context, id string, s *Stream, heard <-chan message, replaced <-chan struct{}) error {
 	var told *stagev1.CrowdOrder
 	for {
 		order, changed := c.current(id)
@@ -224,6 +226,8 @@ func (c *Crowds) serve(id string, s *Stream, heard <-chan message, replaced <-ch
 			return connect.NewError(connect.CodeUnavailable, ErrClosed)
 		case <-replaced:
 			return connect.NewError(connect.CodeAborted, ErrReplaced)
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		case <-changed:
 		case m := <-heard:
 			if m.err != nil {

@@ -46,6 +46,7 @@ func New() *Meter {
 var (
 	onRequests = []string{
 		wire.CountRequests, wire.CountRequestsFailed, wire.CountColdStarts, wire.CountFirstLoads, wire.CountStateLost, wire.CountForwards,
+		wire.CountDroppedIterations,
 	}
 	onCalls = []string{
 		wire.CountMisroutes, wire.CountMisroutedRequests, wire.CountSignalReconnects, wire.CountMediaInterruptions, wire.CountRenegotiations,
