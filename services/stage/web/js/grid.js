@@ -430,9 +430,9 @@ function visitor(c, d, theme, name) {
   c.textAlign = "center";
   c.lineWidth = 4;
   c.strokeStyle = theme.colour("surface");
-  c.strokeText(name, d.x, d.y - r - 6);
+  c.strokeText(name, d.x, d.y - r - 8);
   c.fillStyle = theme.colour("ink");
-  c.fillText(name, d.x, d.y - r - 6);
+  c.fillText(name, d.x, d.y - r - 8);
 }
 
 // hatch fills a box with what its pod's phase looks like: slanted lines drain, level ones are frozen, a dashed frame starts.
