@@ -91,9 +91,12 @@ func (l *lane) recast(ctx context.Context, cfg Config) error {
 		}
 	}
 	err := l.replace(ctx, cfg)
-	if err != nil {
-		l.set(nil, err)
-		err = fmt.Errorf("lane %s: %w: %w", l.id, ErrLaneDown, err)
+	if err == nil {
+		return nil
+	}
+	l.set(nil, err)
+	err = fmt.Errorf("lane %s: %w: %w", l.id, ErrLaneDown, err)
+	if !errors.Is(err, ErrClosed) { // that was asked for
 		l.notices.add(slog.LevelError, err.Error())
 	}
 	return err
