@@ -32,8 +32,9 @@ type Config struct {
 	Address string `env:"ADDRESS"`
 	// MediaListen is the one UDP socket of all calls. Its port must be reachable as it is: it is never mapped.
 	MediaListen string `env:"MEDIA_LISTEN" envDefault:":40000"`
-	// MediaAdvertise replaces the socket's IP in candidates.
-	MediaAdvertise string `env:"MEDIA_ADVERTISE"`
+	// MediaAdvertise are addresses that replace the socket's own in candidates, separated by commas: a pod may be reached at one from here and at
+	// another from there.
+	MediaAdvertise []string `env:"MEDIA_ADVERTISE"`
 	// ICELite is the agent's side of ICE; nil is call.DefaultICELite.
 	ICELite *bool `env:"ICE_LITE"`
 

@@ -115,7 +115,7 @@ func build(cfg Config, identity Identity, media net.PacketConn, hands *following
 		MaxCalls: cfg.MaxCalls,
 		NewCalls: func(hooks Hooks) (Calls, error) {
 			return call.New(call.Config{
-				Media: media, AdvertiseIP: cfg.MediaAdvertise, ICELite: cfg.iceLite(),
+				Media: media, AdvertiseIPs: cfg.MediaAdvertise, ICELite: cfg.iceLite(),
 				MaxCalls: cfg.MaxCalls, Heartbeat: cfg.Heartbeat,
 				Clock: clock, Log: tele.Log, Respond: hooks.Respond, OnMedia: hooks.OnMedia, OnEnd: hooks.OnEnd,
 			})

@@ -264,7 +264,7 @@ func TestRunRefusesToStart(t *testing.T) {
 		"port":            {nil, append(loopback, "JARVIS_LISTEN="+taken.Addr().String()), taken.Addr().String()},
 		"admin port":      {nil, append(loopback, "JARVIS_ADMIN_LISTEN="+taken.Addr().String()), taken.Addr().String()},
 		"media port":      {nil, append(loopback, "JARVIS_MEDIA_LISTEN=192.0.2.1:1"), "192.0.2.1:1"},
-		"media advertise": {nil, append(loopback, "JARVIS_MEDIA_ADVERTISE=jarvis"), "AdvertiseIP"},
+		"media advertise": {nil, append(loopback, "JARVIS_MEDIA_ADVERTISE=jarvis"), "AdvertiseIPs"},
 		"lease address":   {nil, append(loopback, "JARVIS_LISTEN=:0", "JARVIS_REDIS_ADDR=127.0.0.1:1"), "JARVIS_ADDRESS"},
 		"lifeline":        {nil, append(loopback, "LIFELINE_FD=many"), "LIFELINE_FD"},
 	} {

@@ -172,8 +172,8 @@ func fromStage(t require.TestingT, method, path, token, body string, want int, i
 	require.NoError(t, json.Unmarshal(text, into))
 }
 
-// conflict is what Chromium logs of a request to a pod that has the call no more, as one that was late on a busy node may be.
-var conflict = regexp.MustCompile(`status of 409 `)
+// conflict is what Chromium logs of a request about a call that is elsewhere, or is another one by now, as one that was late on a busy node may be.
+var conflict = regexp.MustCompile(`status of (409|412) `)
 
 // TestABrowserCallsThroughTheRelay: pods' addresses can't be reached from here, so whatever is heard came through the relay. How long things take
 // is logged; docs/results/browser.md has it of a machine that was at nothing else.

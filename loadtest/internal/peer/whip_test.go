@@ -194,7 +194,7 @@ func TestOtherWaysToListen(t *testing.T) {
 			_ = c.Media.Close()
 			socket, err := net.ListenUDP("udp4", nil)
 			require.NoError(t, err)
-			c.Media, c.AdvertiseIP = socket, "127.0.0.1"
+			c.Media, c.AdvertiseIPs = socket, []string{"127.0.0.1"}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

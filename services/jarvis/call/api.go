@@ -65,12 +65,12 @@ func newAPI(cfg Config) (ice.UDPMux, *webrtc.API, []webrtc.Certificate, error) {
 	s.SetDTLSRetransmissionInterval(dtlsRetransmission)
 	s.SetDTLSInsecureSkipHelloVerify(true) // ICE has proved the address already: the cookie would cost a round trip
 	s.DetachDataChannels()                 // the agent only writes: saves a goroutine and pion's 64 KiB buffer a call
-	if cfg.AdvertiseIP != "" {
+	if len(cfg.AdvertiseIPs) > 0 {
 		err := s.SetICEAddressRewriteRules(webrtc.ICEAddressRewriteRule{
-			External: []string{cfg.AdvertiseIP}, AsCandidateType: webrtc.ICECandidateTypeHost, Mode: webrtc.ICEAddressRewriteReplace,
+			External: cfg.AdvertiseIPs, AsCandidateType: webrtc.ICECandidateTypeHost, Mode: webrtc.ICEAddressRewriteReplace,
 		})
 		if err != nil {
-			return nil, nil, nil, fmt.Errorf("advertise %s: %w", cfg.AdvertiseIP, err)
+			return nil, nil, nil, fmt.Errorf("advertise %v: %w", cfg.AdvertiseIPs, err)
 		}
 	}
 	growBuffers(cfg)

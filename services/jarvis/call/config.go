@@ -35,9 +35,9 @@ type Config struct {
 	// *net.UDPConn is read and written without allocating. Bind it to one address; with an unspecified one, every address
 	// of the machine becomes a candidate.
 	Media net.PacketConn
-	// AdvertiseIP, where set, replaces the socket's address in candidates: the address under which peers reach it. The port
-	// is never rewritten.
-	AdvertiseIP string
+	// AdvertiseIPs, where there are any, replace the socket's address in candidates: the addresses under which peers reach it, each some of
+	// them. The port is never rewritten.
+	AdvertiseIPs []string
 	// ICELite answers checks and sends none (RFC 8445 section 2.5); see DefaultICELite.
 	ICELite bool
 	// MaxCalls bounds how many sessions have a call at once; must be above 0.
@@ -84,8 +84,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Media == nil {
 		errs = append(errs, errors.New("the field Media: expected an open UDP socket"))
 	}
-	if c.AdvertiseIP != "" && net.ParseIP(c.AdvertiseIP) == nil {
-		errs = append(errs, fmt.Errorf("the field AdvertiseIP: expected an IP address such as 192.0.2.7, got %q", c.AdvertiseIP))
+	for _, ip := range c.AdvertiseIPs {
+		if net.ParseIP(ip) == nil {
+			errs = append(errs, fmt.Errorf("the field AdvertiseIPs: expected an IP address such as 192.0.2.7, got %q", ip))
+		}
 	}
 	if c.MaxCalls <= 0 {
 		errs = append(errs, fmt.Errorf("the field MaxCalls: expected above 0, got %d", c.MaxCalls))

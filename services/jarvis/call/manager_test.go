@@ -236,7 +236,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"no socket":    {func(c *call.Config) { _ = c.Media.Close(); c.Media = nil }, "Media: expected an open UDP socket"},
 		"no cap":       {func(c *call.Config) { c.MaxCalls = 0 }, "MaxCalls: expected above 0, got 0"},
 		"no heartbeat": {func(c *call.Config) { c.Heartbeat = -1 }, "Heartbeat: expected above 0, got -1ns"},
-		"host name":    {func(c *call.Config) { c.AdvertiseIP = "localhost" }, `expected an IP address such as 192.0.2.7, got "localhost"`},
+		"host name":    {func(c *call.Config) { c.AdvertiseIPs = []string{"localhost"} }, `expected an IP address such as 192.0.2.7, got "localhost"`},
 		"no responder": {func(c *call.Config) { c.Respond = nil }, "Respond"},
 	} {
 		t.Run(name, func(t *testing.T) {
