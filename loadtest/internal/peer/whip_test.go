@@ -196,11 +196,21 @@ func TestOtherWaysToListen(t *testing.T) {
 			require.NoError(t, err)
 			c.Media, c.AdvertiseIPs = socket, []string{"127.0.0.1"}
 		},
+		"two addresses, one of which is reached": func(c *call.Config) {
+			_ = c.Media.Close()
+			socket, err := net.ListenUDP("udp4", nil)
+			require.NoError(t, err)
+			c.Media, c.AdvertiseIPs = socket, []string{"192.0.2.7", "127.0.0.1"}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, api := startPod(t, option), newAPI(t)
 			c := dial(t, api, p.to("s1"), peer.Options{})
 			require.NoError(t, c.Err())
+			if strings.Contains(name, "two") {
+				require.Contains(t, c.Answer().SDP, " 192.0.2.7 ")
+				require.Contains(t, c.Answer().SDP, " 127.0.0.1 ")
+			}
 			if strings.Contains(name, "rewritten") {
 				for line := range strings.Lines(c.Answer().SDP) {
 					require.False(t, strings.HasPrefix(line, "a=candidate") && !strings.Contains(line, " 127.0.0.1 "), line)
