@@ -5,14 +5,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/smaran-v2/smaran/services/testreal/browser"
 )
 
-// gapAllowed is far above what is measured on an idle machine (docs/results/browser.md), for one that is not.
-const gapAllowed = 120 // ms
+// gapAllowed, in milliseconds, is what package tally counts as an interruption: far above what is measured on an idle machine
+// (docs/results/browser.md), for one that is not.
+const gapAllowed = 200
 
 // gone is what Chromium logs of a request that found its pod, or smaran, gone.
 var gone = regexp.MustCompile(`responded with a status of 50[234] .*/smaran/a/v1/calls`)
@@ -37,7 +37,7 @@ func TestACallHasSoundBothWays(t *testing.T) {
 	require.Equal(t, 1, r.media(t).Open)
 	require.Equal(t, "0", r.fact(t, "lost"))
 
-	require.Regexp(t, `^warm, \d+ ms, jarvis-\d$`, r.ask(t, "What do you hold?"))
+	require.Regexp(t, `^warm, \d+ ms, jarvis-\d$`, r.ask(t))
 	require.Equal(t, r.fact(t, "turn"), "2")
 	r.Screenshot(t, "call")
 	r.RequireQuiet(t)
@@ -54,24 +54,23 @@ func TestWithoutAMicrophoneThereIsATone(t *testing.T) {
 
 func TestUnderHandoffACallMoves(t *testing.T) {
 	r := open(t, "handoff")
-	r.call(t, "tone")
-	require.Regexp(t, "^cold", r.ask(t, "one"))
-	for i, event := range []string{"scale", "rollout", "stop"} {
-		from := r.pod(t)
-		switch event {
-		case "scale":
-			r.scaleOut(t)
-		case "rollout":
-			r.do(t, event)
-		default:
-			r.do(t, event+"="+from)
+	r.callAndScaleOut(t, 1)
+	before := 0
+	for _, event := range []func(){
+		func() {}, // the scaling
+		func() { r.do(t, "rollout") },
+		func() { r.do(t, "stop="+r.pod(t)) },
+	} {
+		event()
+		r.happened(t, "migrated", before+1)
+		r.settle(t)
+		all := r.entries(t, "migrated")
+		for _, moved := range all[before:] {
+			t.Log(moved.Text)
+			require.Less(t, moved.ms(t, moved.Gap), float64(gapAllowed))
 		}
-		moved := r.happened(t, "migrated", i+1)
-		t.Log(moved.Text)
-		require.Equal(t, from, moved.From, event)
-		require.Less(t, moved.ms(t, moved.Gap), float64(gapAllowed))
-		r.on(t)
-		require.Regexp(t, "^warm", r.ask(t, event), "the conversation is there")
+		before = len(all)
+		require.Regexp(t, "^warm", r.ask(t), "the conversation is there")
 	}
 	require.Zero(t, r.times(t, "redialled"))
 	require.Zero(t, r.times(t, "misrouted"))
@@ -82,13 +81,10 @@ func TestUnderHandoffACallMoves(t *testing.T) {
 // TestUnderAHashACallIsMisroutedAndRedialled is the negative control.
 func TestUnderAHashACallIsMisroutedAndRedialled(t *testing.T) {
 	r := open(t, "istio-hash")
-	r.call(t, "tone")
-	require.Regexp(t, "^cold", r.ask(t, "one"))
-	require.Regexp(t, "^warm", r.ask(t, "two"))
-	from := r.pod(t)
-	r.scaleOut(t)
+	from := r.callAndScaleOut(t, 2)
+	require.Regexp(t, "^warm", r.fact(t, "last answer"))
 	require.Zero(t, r.times(t, "redialled"), "until the next request the call stays")
-	require.Regexp(t, "^cold", r.ask(t, "three"))
+	require.Regexp(t, "^cold", r.ask(t))
 	misrouted := r.happened(t, "misrouted", 1)
 	require.Equal(t, from, misrouted.From)
 	redialled := r.happened(t, "redialled", 1)
@@ -135,10 +131,8 @@ func TestAReloadHangsUp(t *testing.T) {
 	r := open(t, "handoff")
 	r.call(t, "tone")
 	require.Equal(t, 1, r.calls(t))
-	r.Do(t, chromedp.Reload())
+	r.reload(t)
 	require.Eventually(t, func() bool { return r.calls(t) == 0 }, after, 50*time.Millisecond, "the pod was told")
-	r.Await(t, `document.querySelector("#phone-lane option") !== null`, "")
-	r.Do(t, chromedp.Click(chromedp.ID("call-toggle")))
 	r.call(t, "tone")
 	require.Equal(t, 1, r.calls(t))
 	r.RequireQuiet(t)

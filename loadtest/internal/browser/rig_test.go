@@ -64,12 +64,23 @@ type rig struct {
 	*browser.Browser
 	fleet driver.Fleet
 	url   string
+	// asked counts questions, as one that was put before may be answered from the session's cache.
+	asked int
 }
 
-// open brings a fleet and the page up. More pods than one backend needs cost nothing but memory.
+// open brings a fleet up, and the page in Chromium.
 func open(t *testing.T, backend string, options ...chromedp.ExecAllocatorOption) *rig {
 	t.Helper()
 	testreal.Binary(t, testreal.Chromium) // before anything is built for nothing
+	r := stageOf(t, backend)
+	r.Browser = browser.Start(t, options...)
+	r.load(t)
+	return r
+}
+
+// stageOf brings a fleet up, and a stage before it.
+func stageOf(t *testing.T, backend string) *rig {
+	t.Helper()
 	dir, err := programs()
 	require.NoError(t, err)
 	program := filepath.Join(dir, "fleet")
@@ -82,8 +93,6 @@ func open(t *testing.T, backend string, options ...chromedp.ExecAllocatorOption)
 	t.Cleanup(func() { require.NoError(t, f.Down(context.WithoutCancel(t.Context()))) })
 	r := &rig{fleet: f}
 	r.serve(t, backend)
-	r.Browser = browser.Start(t, options...)
-	r.load(t)
 	return r
 }
 
@@ -133,6 +142,18 @@ func (r *rig) load(t *testing.T) {
 	_, err := chromedp.Call(r.Context, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: spy})
 	require.NoError(t, err)
 	r.Do(t, chromedp.Navigate(r.url))
+	r.show(t)
+}
+
+func (r *rig) reload(t *testing.T) {
+	t.Helper()
+	r.Do(t, chromedp.Reload())
+	r.show(t)
+}
+
+// show shows the panel, where the page is too narrow to do so by itself.
+func (r *rig) show(t *testing.T) {
+	t.Helper()
 	r.Await(t, `document.querySelector("#phone-lane option") !== null`, "document.body.innerText")
 	r.Do(t, chromedp.Click(chromedp.ID("call-toggle")))
 }
@@ -158,9 +179,11 @@ func (r *rig) hangUp(t *testing.T) {
 	r.Await(t, `document.querySelector(".phone").dataset.state === "ended"`, "document.body.innerText")
 }
 
-// ask asks in words, and gives the answer as it is shown.
-func (r *rig) ask(t *testing.T, question string) string {
+// ask asks something new in words, and gives the answer as it is shown.
+func (r *rig) ask(t *testing.T) string {
 	t.Helper()
+	r.asked++
+	question := fmt.Sprintf("Question %d", r.asked)
 	before := r.fact(t, "last answer")
 	r.Do(t, chromedp.SetValue(chromedp.ID("phone-question"), question), chromedp.Click(chromedp.CSS(".phone form button")))
 	r.Await(t, fmt.Sprintf(`(%s) !== %q`, factOf("last answer"), before), factOf("last answer"))
@@ -180,6 +203,8 @@ func (r *rig) fact(t *testing.T, name string) string {
 type entry struct {
 	Kind, From, To, Why, Text string
 	Took, Gap                 string
+	// At is when, in milliseconds of the page's clock.
+	At float64
 }
 
 func (e entry) ms(t *testing.T, text string) float64 {
@@ -189,19 +214,37 @@ func (e entry) ms(t *testing.T, text string) float64 {
 	return v
 }
 
-// happened waits until something has happened to the call so often, and gives the last time.
-func (r *rig) happened(t *testing.T, kind string, times int) entry {
+// entries are the lines of a kind so far, oldest first.
+func (r *rig) entries(t *testing.T, kind string) []entry {
 	t.Helper()
-	lines := fmt.Sprintf(`document.querySelectorAll('.phone-history [data-kind="%s"]')`, kind)
-	r.Await(t, fmt.Sprintf(`%s.length >= %d`, lines, times), "document.body.innerText", after)
-	return browser.Eval[entry](t, r.Browser, fmt.Sprintf(
-		`(({dataset: d, textContent: Text}) => ({Kind: d.kind, From: d.from, To: d.to, Why: d.why, Took: d.took, Gap: d.gap, Text}))(%s[0])`, lines))
+	return browser.Eval[[]entry](t, r.Browser, fmt.Sprintf(`[...%s].reverse().map(({ dataset: d, textContent: Text, firstChild: { dateTime } }) =>
+		({ At: Date.parse(dateTime), Kind: d.kind, From: d.from, To: d.to, Why: d.why, Took: d.took, Gap: d.gap, Text }))`, linesOf(kind)))
 }
 
 // times is how often something has happened to the call so far.
 func (r *rig) times(t *testing.T, kind string) int {
 	t.Helper()
-	return browser.Eval[int](t, r.Browser, fmt.Sprintf(`document.querySelectorAll('.phone-history [data-kind="%s"]').length`, kind))
+	return len(r.entries(t, kind))
+}
+
+// happened waits until something has happened to the call so often, and gives the last time.
+func (r *rig) happened(t *testing.T, kind string, times int) entry {
+	t.Helper()
+	r.Await(t, fmt.Sprintf(`%s.length >= %d`, linesOf(kind), times), "document.body.innerText", after)
+	all := r.entries(t, kind)
+	return all[len(all)-1]
+}
+
+// settle waits until nothing has happened to the call for longer than its caller may be told to move after a change.
+func (r *rig) settle(t *testing.T) {
+	t.Helper()
+	r.Await(t, fmt.Sprintf(`document.querySelector(".phone").dataset.state === "on the call" &&
+		Date.now() - Date.parse(document.querySelector(".phone-history time").dateTime) > %d`, (wire.MigrateWithin+time.Second).Milliseconds()),
+		"document.body.innerText", after)
+}
+
+func linesOf(kind string) string {
+	return fmt.Sprintf(`document.querySelectorAll('.phone-history [data-kind="%s"]')`, kind)
 }
 
 // media is what getStats says of the connection that is open.
@@ -247,22 +290,28 @@ func (r *rig) hosts(t *testing.T) (out []affinity.Host) {
 	return out
 }
 
-// scaleOut scales until the ring gives the call's session to another pod, and back in between: new pods have other addresses each time.
-func (r *rig) scaleOut(t *testing.T) {
+// callAndScaleOut calls, asks so often, and scales out, until the ring gives the call's session to another pod.
+func (r *rig) callAndScaleOut(t *testing.T, questions int) (from string) {
 	t.Helper()
-	id := browser.Eval[string](t, r.Browser, `document.querySelector(".phone").dataset.session`)
-	for range 20 { // 3 in 4 move
+	for range 10 { // 3 of 4 move
+		r.call(t, "tone")
+		for range questions {
+			r.ask(t)
+		}
+		from = r.pod(t)
+		id := browser.Eval[string](t, r.Browser, `document.querySelector(".phone").dataset.session`)
 		few := r.hosts(t)
 		r.do(t, fmt.Sprintf("scale=%d", more))
 		p, err := affinity.Predict(affinity.PolicyRing, affinity.Options{}, few, r.hosts(t), []string{id})
 		require.NoError(t, err)
-		t.Log("DEBUG", id, few, r.hosts(t), p, r.times(t, "migrated"))
 		if p.MovedShare() == 1 {
-			return
+			return from
 		}
+		r.hangUp(t)
 		r.do(t, fmt.Sprintf("scale=%d", pods))
 	}
-	t.Fatal("no scale-out gave the session to another pod")
+	t.Fatal("no session moved")
+	return ""
 }
 
 // calls is how many calls the pods have by their own account.

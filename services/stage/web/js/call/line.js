@@ -100,7 +100,8 @@ export class Line {
     this.stream.addTrack(track);
     this.audio.srcObject = this.stream;
     this.audio.play().catch(() => {}); // without a gesture; the button that called was one
-    track.onunmute = () => this.#arrived(); // the first packet
+    // The first packet in Chromium, at once. Firefox says so of a description already; there getStats shows the first packet.
+    track.onunmute = () => this.#pc.connectionState === "connected" && this.#arrived();
   }
 
   #arrived() {
@@ -146,9 +147,11 @@ export class Line {
       p.count = inbound.packetsReceived;
       this.#arrived();
       p.at = now;
+    } else if (p.at === 0) {
+      return; // there is nothing yet that could be lost
     } else if (late) {
       p.at = Math.max(p.at, now - lostAfter / 2);
-    } else if (p.at > 0 && now - p.at > lostAfter) {
+    } else if (now - p.at > lostAfter) {
       this.#lose("no media");
     }
   }

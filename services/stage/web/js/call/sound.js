@@ -39,17 +39,16 @@ export class Sound {
 // openSound opens the microphone, or the tone where that is asked for or there is no other way. It is to be called from a user's gesture.
 export async function openSound(wantTone) {
   const context = new AudioContext();
+  context.resume().catch(() => {}); // where there is nothing to play on, Firefox never says: the call goes on without it
   let reason = "";
   if (!wantTone) {
     try {
       const track = (await microphone()).getAudioTracks()[0];
-      await context.resume();
       return new Sound(context, track, "microphone", "", () => {});
     } catch (error) {
       reason = why(error);
     }
   }
-  await context.resume();
   const source = new AudioBufferSourceNode(context, { buffer: render(context.sampleRate), loop: true });
   const out = new MediaStreamAudioDestinationNode(context, { channelCount: 1 });
   source.connect(out);
