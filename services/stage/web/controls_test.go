@@ -106,7 +106,7 @@ func TestControlsSendOrders(t *testing.T) {
 	// Orders go to one lane alone.
 	b.Do(t, chromedp.Click(chromedp.CSS(`.toggle[data-lane="a"]`)), press("rollout"))
 	require.Equal(t, []director.Order{{Verb: venue.Rollout, Lanes: []string{"b"}}}, s.doer.take(t, 1))
-	b.RequireQuiet(t)
+	quiet(t, b)
 }
 
 func TestControlsSayWhatIsNotPossible(t *testing.T) {
@@ -139,7 +139,7 @@ func TestControlsSayWhatIsNotPossible(t *testing.T) {
 	s.doer.refuse(nil)
 	b.Do(t, press("kill"))
 	b.Await(t, `document.querySelector(".problem").hidden`, problem)
-	b.RequireQuiet(t, refused)
+	quiet(t, b, refused)
 }
 
 func TestControlsByKeyboard(t *testing.T) {
@@ -193,7 +193,7 @@ func TestControlsByKeyboard(t *testing.T) {
 	b.Await(t, `document.getElementById("help").open`, "")
 	b.Do(t, chromedp.Click(chromedp.CSS("#keys-on")), chromedp.KeyEvent(kb.Escape), chromedp.KeyEvent("k"), press("thaw"))
 	require.Equal(t, []director.Order{{Verb: venue.Thaw, Lanes: []string{"b"}}}, s.doer.take(t, 1), "no kill was sent before it")
-	b.RequireQuiet(t)
+	quiet(t, b)
 }
 
 func TestControlsAskForTheToken(t *testing.T) {
@@ -208,8 +208,8 @@ func TestControlsAskForTheToken(t *testing.T) {
 	other.Do(t, press("rollout"))
 	require.Equal(t, []director.Order{{Verb: venue.Rollout}}, s.doer.take(t, 1))
 	require.Empty(t, browser.Eval[string](t, other, `location.hash`))
-	other.RequireQuiet(t)
-	b.RequireQuiet(t, refused)
+	quiet(t, other)
+	quiet(t, b, refused)
 }
 
 func TestNamesAreTextAndNothingElse(t *testing.T) {
@@ -228,5 +228,5 @@ func TestNamesAreTextAndNothingElse(t *testing.T) {
 	b.Await(t, `document.querySelector(".lane h2").textContent.startsWith("<img")`, "")
 	settle(t, b)
 	require.Equal(t, []any{0.0, "smaran stage"}, browser.Eval[[]any](t, b, `[document.images.length, document.title]`))
-	b.RequireQuiet(t)
+	quiet(t, b)
 }

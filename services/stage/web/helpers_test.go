@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"regexp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -124,14 +125,30 @@ func (s *show) serve(t testing.TB, address string) {
 	}
 }
 
-const lanesThere = `document.querySelectorAll("article.lane").length > 0`
+// networkChanged is what Chromium logs of each request during which an interface of the machine came or went. The page loads anew then.
+var networkChanged = regexp.MustCompile(`net::ERR_NETWORK_CHANGED`)
+
+// quiet fails the test where the page's console has anything but that, and what is known.
+func quiet(t testing.TB, b *browser.Browser, known ...*regexp.Regexp) {
+	t.Helper()
+	b.RequireQuiet(t, append(known, networkChanged)...)
+}
+
+// shown waits until the page shows lanes, however often it loads itself anew.
+func shown(t testing.TB, b *browser.Browser) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		there, err := chromedp.Run(b.Context, chromedp.Evaluate[bool](`document.querySelectorAll("article.lane").length > 0`))
+		return err == nil && there
+	}, hang, 20*time.Millisecond)
+}
 
 // open has a new browser show the page.
 func (s *show) open(t testing.TB, query string, options ...chromedp.ExecAllocatorOption) *browser.Browser {
 	t.Helper()
 	b := browser.Start(t, options...)
 	b.Do(t, chromedp.Navigate(s.url+query))
-	b.Await(t, lanesThere, "document.body.innerText")
+	shown(t, b)
 	return b
 }
 

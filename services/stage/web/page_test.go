@@ -3,6 +3,9 @@ package web_test
 import (
 	"fmt"
 	"net/http"
+	"regexp"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,7 +71,7 @@ func TestGridShowsWhoOwnsWhat(t *testing.T) {
 			for i := range 24 {
 				awaitColumn(t, b, "a", sessionName(i), session(ringOf("a", pods), "a", i).GetPod())
 			}
-			b.RequireQuiet(t)
+			quiet(t, b)
 		})
 	}
 }
@@ -101,7 +104,7 @@ func TestADotEndsInTheColumnOfItsNewOwner(t *testing.T) {
 		requestAnimationFrame(() => requestAnimationFrame(() => done(page.lanes.get("a").grid.column("caller-005").inside)));
 	})`)
 	require.True(t, inside, "the dot jumps")
-	b.RequireQuiet(t)
+	quiet(t, b)
 }
 
 func TestPodsComeDrainAndDie(t *testing.T) {
@@ -139,7 +142,7 @@ func TestPodsComeDrainAndDie(t *testing.T) {
 	b.Await(t, state("jarvis-3")+` === "dead"`, state("jarvis-3"))
 	change(&stagev1.Pod{Name: "jarvis-3", Phase: stagev1.PodPhase_POD_PHASE_READY, Restarts: 1})
 	b.Await(t, state("jarvis-3")+` === ""`, state("jarvis-3"))
-	b.RequireQuiet(t)
+	quiet(t, b)
 }
 
 func TestWhatWasNotMeasuredIsADash(t *testing.T) {
@@ -178,7 +181,7 @@ func TestWhatWasNotMeasuredIsADash(t *testing.T) {
 		browser.Eval[string](t, b, late))
 	captions := browser.Eval[[]string](t, b, `[...document.querySelectorAll(".ring figcaption")].map((e) => e.textContent)`)
 	require.Equal(t, []string{"No ring: each request goes to the next pod, whatever its session.", "The fleet has told of no ring."}, captions)
-	b.RequireQuiet(t)
+	quiet(t, b)
 }
 
 func TestRingSaysWhatItIs(t *testing.T) {
@@ -198,7 +201,7 @@ func TestRingSaysWhatItIs(t *testing.T) {
 	b.Await(t, captions+` === "Ring of 1,026 arcs. The largest share is 1.02 times the mean. | Maglev: every 64th of 65,537 slots."`, captions)
 	said := browser.Eval[string](t, b, `document.querySelector('[data-lane="b"] .ring canvas').ariaLabel`)
 	require.Contains(t, said, "jarvis-1 has 50%. jarvis-2 has 50%.")
-	b.RequireQuiet(t)
+	quiet(t, b)
 }
 
 func TestEventsAreSaidAloud(t *testing.T) {
@@ -220,7 +223,7 @@ func TestEventsAreSaidAloud(t *testing.T) {
 	})
 	b.Await(t, said+` === "a: scale=10 done after 4.2 s, 20 sessions moved"`, said)
 	b.Await(t, `document.querySelector('[data-lane="a"] .busy').hidden`, "")
-	b.RequireQuiet(t)
+	quiet(t, b)
 }
 
 func TestThePageComesBackByItself(t *testing.T) {
@@ -233,7 +236,7 @@ func TestThePageComesBackByItself(t *testing.T) {
 	b.Await(t, link+` === "reconnecting"`, link)
 	again()
 	b.Await(t, link+` === "live"`, link)
-	b.RequireQuiet(t, browser.BrokenStream)
+	quiet(t, b, browser.BrokenStream)
 }
 
 func TestThePageWorksBelowAPrefix(t *testing.T) {
@@ -244,7 +247,25 @@ func TestThePageWorksBelowAPrefix(t *testing.T) {
 	b := s.open(t, "at/a/talk/")
 	b.Do(t, press("rollout"))
 	s.doer.take(t, 1)
-	b.RequireQuiet(t)
+	quiet(t, b)
+}
+
+func TestThePageLoadsAnewWhereAFileDidNotCome(t *testing.T) {
+	s := newShow(t)
+	s.scene.Change(func(c *scene.Change) { c.Lane(lane("a", "istio-hash")) })
+	inner := s.handler
+	var missed atomic.Bool
+	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/store.js") && missed.CompareAndSwap(false, true) {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})
+	s.serve(t, "127.0.0.1:0")
+	b := s.open(t, "")
+	require.True(t, missed.Load())
+	quiet(t, b, regexp.MustCompile(`status of 503`))
 }
 
 func TestRecordingIsNoLiveFleet(t *testing.T) {
@@ -274,7 +295,7 @@ func TestRecordingIsNoLiveFleet(t *testing.T) {
 	problem := `document.querySelector(".problem")`
 	b.Await(t, problem+`.checkVisibility() && `+problem+`.textContent.startsWith("replay: ")`, problem+".textContent")
 	require.Equal(t, "Play", browser.Eval[string](t, b, `document.querySelector("#replay button").textContent`))
-	b.RequireQuiet(t, refused)
+	quiet(t, b, refused)
 }
 
 func recorded(at, speed float64) *stagev1.Recording {
@@ -337,5 +358,5 @@ func measureFrames(t *testing.T, lanes []string) {
 	shown := `document.getElementById("fps").textContent`
 	b.Await(t, shown+`.includes("frame")`, shown)
 	b.Screenshot(t, fmt.Sprintf("stage-1280x720-light-50-%d", len(lanes)))
-	b.RequireQuiet(t)
+	quiet(t, b)
 }

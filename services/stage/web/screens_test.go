@@ -50,12 +50,12 @@ func TestScreens(t *testing.T) {
 			emulate(t, b, "prefers-color-scheme", theme)
 			for _, at := range [][2]int64{{1280, 720}, {390, 844}, {1920, 1080}} {
 				b.Do(t, chromedp.EmulateViewport(at[0], at[1]), chromedp.Reload())
-				b.Await(t, lanesThere, "document.body.innerText")
+				shown(t, b)
 				settle(t, b)
 				b.Screenshot(t, fmt.Sprintf("stage-%dx%d-%s-%d", at[0], at[1], theme, pods))
 			}
 		}
-		b.RequireQuiet(t)
+		quiet(t, b)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestScreensOfChange(t *testing.T) {
 	b.Do(t, chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`), chromedp.KeyEvent("c?"))
 	settle(t, b)
 	b.Screenshot(t, "stage-1280x720-dark-keys")
-	b.RequireQuiet(t)
+	quiet(t, b)
 }
 
 func emulate(t testing.TB, b *browser.Browser, feature, value string) {

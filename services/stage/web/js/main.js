@@ -196,3 +196,4 @@ setInterval(() => {
   for (const lane of lanes.values()) lane.update(new Set(["events"]));
 }, 1000);
 follow(store);
+dispatchEvent(new Event("smaran-ready"));
