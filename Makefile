@@ -49,7 +49,7 @@ test: $(TOOLS)/gotestsum ## run all tests; what is skipped is listed with its re
 
 .PHONY: e2e-compose
 e2e-compose: ## build the images, and try every backend end to end with docker compose (20 minutes)
-	@VERSION='$(VERSION)' scripts/images smaran jarvis
+	@VERSION='$(VERSION)' scripts/images smaran jarvis stage loadtest
 	@cd loadtest && E2E=1 go test -count=1 -timeout 40m -v ./e2e/compose
 
 .PHONY: e2e-kind
