@@ -253,7 +253,7 @@ func TestTheEnvironmentIsStrict(t *testing.T) {
 		environ []string
 		says    string
 	}{
-		"no lanes":          {nil, "STAGE_LANES"},
+		"no lanes":          {nil, "LANES"},
 		"empty lanes":       {[]string{"STAGE_LANES="}, "LANES"},
 		"unknown":           {[]string{lanes, "STAGE_LANE=a"}, "STAGE_LANE;"},
 		"no URL":            {[]string{"STAGE_LANES=a"}, `"a"`},

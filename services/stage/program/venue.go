@@ -24,7 +24,7 @@ func newElsewhere(c *Config, client *http.Client) *elsewhere {
 			// A client's methods are those of a handler.
 			l.Fleet = fleetv1connect.NewFleetServiceClient(client, control)
 			l.Verbs = append(l.Verbs, venue.Scale, venue.Kill, venue.Drain, venue.Freeze, venue.Thaw, venue.Rollout, venue.Redis, venue.Smaran, venue.Reset)
-			l.Reason = "a fleet gets another backend where it was started"
+			l.Reason = notRecast
 		}
 		out.lanes = append(out.lanes, l)
 	}
@@ -34,9 +34,11 @@ func newElsewhere(c *Config, client *http.Client) *elsewhere {
 // Lanes implements venue.Venue.
 func (e *elsewhere) Lanes() []venue.Lane { return e.lanes }
 
+const notRecast = "a fleet gets another backend where it was started"
+
 // Recast implements venue.Venue: it is not possible.
 func (e *elsewhere) Recast(context.Context, string, string) error {
-	return fmt.Errorf("%w: %s", venue.ErrNotHere, "a fleet gets another backend where it was started")
+	return fmt.Errorf("%w: %s", venue.ErrNotHere, notRecast)
 }
 
 // shown is a venue that is only looked at.
