@@ -3,6 +3,7 @@ package director
 import (
 	"context"
 	"errors"
+	"slices"
 
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
 	"github.com/smaran-v2/smaran/services/stage/scene"
@@ -78,7 +79,7 @@ func (l *lane) undoing() []Order {
 // quiet has the callers hang up, and with initial forgets what they were told since the beginning.
 func (d *Director) quiet(l *lane, take uint32, initial bool) {
 	d.tell(l, func(load *load) {
-		load.take, load.waiting = take, true
+		load.take, load.waiting, load.held = take, true, true
 		if initial {
 			load.headerless = false
 			load.calls = d.options.Calls
@@ -89,13 +90,28 @@ func (d *Director) quiet(l *lane, take uint32, initial bool) {
 	})
 }
 
-// resume has the callers start anew once all lanes of the group are ready for them.
+// resume lets the callers start anew once nothing is being done to any lane of the group.
 func (d *Director) resume(ctx context.Context, l *lane, g *group) {
 	select {
 	case <-g.complete:
 	case <-ctx.Done():
 	}
-	d.tell(l, func(load *load) { load.waiting = false })
+	d.tell(l, func(load *load) { load.held = false })
+	d.openUp()
+}
+
+// openUp lets the callers of lanes that are ready begin. It waits for lanes that are about to be, so that all begin at once; not for one
+// that is down.
+func (d *Director) openUp() {
+	now := d.now()
+	if slices.ContainsFunc(d.lanes, func(l *lane) bool { return l.starts(now) }) {
+		return
+	}
+	for _, l := range d.lanes {
+		if l.opens(now) {
+			d.tell(l, func(load *load) { load.waiting = load.held })
+		}
+	}
 }
 
 // startAnew begins counting from 0 with an event that goes on. The sessions are no more.

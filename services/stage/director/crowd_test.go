@@ -61,6 +61,28 @@ func TestACrowdWaitsWhereThereIsNoLoadYet(t *testing.T) {
 	})
 }
 
+func TestCallersWaitForTheirFleet(t *testing.T) {
+	a, b := newFleet("istio-hash", "ring", 3), newFleet("redis", "round_robin", 3)
+	a.smaranDown = true
+	b.down = errScripted
+	inBubble(t, newPlace(a, b), load, func(r *rig) {
+		inA, inB := r.crowd("a"), r.crowd("b")
+		require.Zero(r, inA.last().GetCalls())
+		a.change(func() { a.smaranDown = false })
+		r.pass(500 * time.Millisecond)
+		require.Zero(r, inA.last().GetCalls(), "all begin at once")
+		r.pass(2 * time.Second)
+		require.EqualValues(r, 24, inA.last().GetCalls(), "but not with a lane that is down")
+		require.Zero(r, inB.last().GetCalls())
+		b.change(func() { b.down = nil })
+		r.pass(3 * time.Second)
+		require.EqualValues(r, 24, inB.last().GetCalls())
+		b.change(func() { b.down = errScripted })
+		r.pass(5 * time.Second)
+		require.EqualValues(r, 24, inB.last().GetCalls(), "who called once goes on: what is lost counts")
+	})
+}
+
 func TestALaterCrowdTakesTheEarlierOnesPlace(t *testing.T) {
 	inBubble(t, hashed(), load, func(r *rig) {
 		one := r.crowd("a")

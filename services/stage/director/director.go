@@ -72,7 +72,7 @@ func New(o Options) (*Director, error) {
 	d.crowds = crowds.New(d.ids(), audience{d}, o.Clock, o.Log)
 	for _, l := range d.lanes {
 		d.tell(l, func(load *load) {
-			load.take = d.takes
+			load.take, load.waiting = d.takes, true
 			if o.Calls > 0 {
 				load.calls, load.rate = o.Calls, o.Rate
 			}
@@ -100,6 +100,7 @@ func (d *Director) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-ticks.Chan():
+			d.openUp()
 			d.paint()
 		}
 	}

@@ -81,8 +81,8 @@ type load struct {
 	rate       float64
 	headerless bool
 	take       uint32
-	// waiting: nobody calls until the lane's fleet is ready.
-	waiting bool
+	// waiting: nobody calls until the lane's fleet is ready, and held: nor then, as something is being done to it.
+	waiting, held bool
 }
 
 func newLane(info venue.Lane) *lane {
@@ -163,6 +163,21 @@ func (l *lane) state(now time.Duration) (stagev1.LaneState, string) {
 		return stagev1.LaneState_LANE_STATE_STARTING, "its smaran has not answered yet"
 	}
 	return stagev1.LaneState_LANE_STATE_UP, ""
+}
+
+// opens is whether callers wait, and the lane is ready for them.
+func (l *lane) opens(now time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	state, _ := l.state(now)
+	return l.load.waiting && !l.load.held && state == stagev1.LaneState_LANE_STATE_UP && l.fleetAsked.err == nil && l.smaranAsked.err == nil
+}
+
+func (l *lane) starts(now time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	state, _ := l.state(now)
+	return state == stagev1.LaneState_LANE_STATE_STARTING
 }
 
 // message of the lane.
