@@ -101,7 +101,7 @@ func TestTheLimitsOfTheFileAreTheDirectors(t *testing.T) {
 	for _, o := range []director.Order{
 		{Verb: venue.Scale, Pods: 0}, {Verb: venue.Scale, Pods: 1}, {Verb: venue.Scale, Pods: 240}, {Verb: venue.Scale, Pods: 241},
 		{Verb: venue.Load, Calls: -1, Rate: 1}, {Verb: venue.Load, Rate: 1}, {Verb: venue.Load, Calls: 1000, Rate: 1}, {Verb: venue.Load, Calls: 1001, Rate: 1},
-		{Verb: venue.Load, Rate: 0}, {Verb: venue.Load, Rate: 0.001}, {Verb: venue.Load, Rate: 10_000}, {Verb: venue.Load, Rate: 10_000.5},
+		{Verb: venue.Load, Rate: 0}, {Verb: venue.Load, Rate: 0.001}, {Verb: venue.Load, Rate: 1000}, {Verb: venue.Load, Rate: 1000.5},
 	} {
 		_, err := d.Do(t.Context(), o)
 		require.Error(t, err, "no lane here can do anything")
