@@ -3,7 +3,9 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -12,9 +14,27 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/cli"
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
+	"github.com/smaran-v2/smaran/services/run"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+const childVariable = "CLI_TEST_CHILD"
+
+// TestMain is also the program, in a process of its own.
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		run.Main(func(ctx context.Context, args, _ []string, stdout, stderr io.Writer) error {
+			return cli.Run(ctx, args, stdout, stderr)
+		})
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// child is the program, to be started.
+func child(t *testing.T, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), childVariable+"=1")
+	return cmd
+}
 
 // try runs the program.
 func try(t *testing.T, args ...string) (string, error) {
@@ -62,6 +82,11 @@ func TestFlagErrorsSayWhatIsWanted(t *testing.T) {
 		"no context":         {[]string{"run", "--driver", "kubernetes"}, "--driver kubernetes needs --context"},
 		"redis of a cluster": {[]string{"run", "--driver", "kubernetes", "--redis", "real"}, "--redis is for --driver local"},
 		"project of local":   {[]string{"compare", "--project", "x"}, "--project is for --driver compose"},
+		"a stage":            {[]string{"crowd", "--lane", "a"}, "--stage"},
+		"a stage's URL":      {[]string{"crowd", "--lane", "a", "--stage", "127.0.0.1:8090"}, "want a URL such as http://127.0.0.1:8090"},
+		"smaran's URL":       {[]string{"crowd", "--lane", "a", "--stage", "http://s", "--smaran", "smaran"}, "--smaran smaran: want a URL"},
+		"a lane":             {[]string{"crowd", "--stage", "http://127.0.0.1:8090"}, "--lane"},
+		"a crowd's watchdog": {[]string{"crowd", "--stage", "http://s", "--lane", "a", "--watchdog", "10ms"}, "two frames"},
 		"scenario":           {[]string{"compare", "--scenario", "meteor"}, "redis-outage"},
 		"baseline":           {[]string{"compare", "--baseline", "coin"}, "coin"},
 		"demo's backend":     {[]string{"demo", "--backend", "coin"}, "coin"},
@@ -75,7 +100,7 @@ func TestFlagErrorsSayWhatIsWanted(t *testing.T) {
 func TestHelpNamesEveryCommand(t *testing.T) {
 	out, err := try(t)
 	require.NoError(t, err)
-	for _, command := range []string{"run", "compare", "demo", "predict", "claims", "report"} {
+	for _, command := range []string{"run", "compare", "demo", "predict", "claims", "report", "crowd"} {
 		require.Contains(t, out, "\n  "+command+" ")
 	}
 	out, err = try(t, "run", "--help")

@@ -152,6 +152,38 @@ func TestASteadyCallHasNothingToReport(t *testing.T) {
 	})
 }
 
+func TestACallerWhoCallsAgainGoesOnWithItsConversation(t *testing.T) {
+	inBubble(t, (&to{}).route, nil, func(r *rig) {
+		r.infer()
+		r.stop()
+		r.done.Wait()
+		require.Empty(r, r.fleet.Holder(id), "it hung up")
+		r.pass(time.Minute)
+		ctx, stop := context.WithCancel(r.Context())
+		defer r.done.Wait()
+		defer stop()
+		r.done.Go(func() { r.caller.Run(ctx) })
+		r.pass(time.Second)
+		require.Equal(r, "jarvis-1", r.fleet.Holder(id))
+		r.infer()
+		require.Equal(r, map[string]uint64{"first_loads": 1}, r.saw())
+		require.Len(r, r.setups(), 2)
+		require.False(r, r.setups()[1].Redial, "nothing was lost")
+	})
+}
+
+func TestACallerCanLeaveTheHeaderOutForAWhile(t *testing.T) {
+	inBubble(t, (&to{}).route, nil, func(r *rig) {
+		r.infer()
+		r.caller.LeaveOut(true)
+		r.infer()
+		require.Equal(r, map[string]uint64{"first_loads": 1, "requests_failed": 1}, r.saw(), "the fleet insists on it")
+		r.caller.LeaveOut(false)
+		r.infer()
+		require.Equal(r, map[string]uint64{"first_loads": 1, "requests_failed": 1}, r.saw())
+	})
+}
+
 func TestAMisrouteIsFollowedByARedialWithoutALostPod(t *testing.T) {
 	where := &to{}
 	inBubble(t, where.route, nil, func(r *rig) {

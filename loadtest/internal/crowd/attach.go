@@ -26,8 +26,9 @@ const (
 	patience = 7 * time.Second
 )
 
-// attend keeps the crowd attached to the stage until ctx ends: one that is away is dialled again, and the callers go on meanwhile.
-func (c *Crowd) attend(ctx context.Context, p *present) {
+// attend keeps the crowd attached to the stage until ctx ends: one that is away is dialled again, and the callers go on meanwhile. It
+// fails with ErrReplaced.
+func (c *Crowd) attend(ctx context.Context, p *present) error {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
 	protocols.SetHTTP2(true)
@@ -40,7 +41,10 @@ func (c *Crowd) attend(ctx context.Context, p *present) {
 	for attempt := 1; ; attempt++ {
 		obeyed, err := c.attach(ctx, stage, p)
 		if ctx.Err() != nil {
-			return
+			return nil
+		}
+		if connect.CodeOf(err) == connect.CodeAborted {
+			return fmt.Errorf("lane %s: %w", c.Lane, ErrReplaced)
 		}
 		if obeyed {
 			attempt = 1
@@ -54,7 +58,7 @@ func (c *Crowd) attend(ctx context.Context, p *present) {
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return
+			return nil
 		case <-timer.Chan():
 		}
 	}

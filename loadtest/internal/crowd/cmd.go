@@ -48,7 +48,7 @@ func checkURL(flag, value string) error {
 	return nil
 }
 
-// Run obeys the stage until ctx ends, or the process that started this one.
+// Run obeys the stage until ctx ends, or the process that started this one. It fails with ErrReplaced.
 func (c *Cmd) Run(ctx context.Context, tele *telemetry.Telemetry, log *slog.Logger) error {
 	ctx, err := lifeline.Context(ctx, os.Environ())
 	if err != nil {
@@ -71,6 +71,5 @@ func (c *Cmd) Run(ctx context.Context, tele *telemetry.Telemetry, log *slog.Logg
 		}
 		defer stop()
 	}
-	crowd.Run(ctx)
-	return nil
+	return crowd.Run(ctx)
 }

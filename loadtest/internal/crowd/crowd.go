@@ -44,13 +44,17 @@ type Crowd struct {
 // manyCalls is how many connections the callers' transport is made for; more callers open and close some more of them.
 const manyCalls = 256
 
-// Run obeys the stage until ctx ends, and returns when all callers have hung up, which takes 2s at most.
-func (c *Crowd) Run(ctx context.Context) {
+// ErrReplaced is returned where another crowd took this one's place.
+var ErrReplaced = errors.New("another crowd has this lane now")
+
+// Run obeys the stage until ctx ends, and returns when all callers have hung up, which takes 2s at most. It ends by itself, with
+// ErrReplaced, where the stage has another crowd for the lane: two would take it from each other for ever.
+func (c *Crowd) Run(ctx context.Context) error {
 	transport := engine.NewTransport(manyCalls, c.DialSmaran)
 	defer transport.CloseIdleConnections()
 	p := &present{crowd: c, transport: transport}
 	defer p.leave()
-	c.attend(ctx, p)
+	return c.attend(ctx, p)
 }
 
 // present are the callers that are there now, all of one take.

@@ -2,6 +2,7 @@ package tally_test
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -261,4 +262,53 @@ func TestPodLoads(t *testing.T) {
 	require.EqualValues(t, 1, got[1].GetSessions())
 	require.EqualValues(t, 1, got[1].GetCallsPlaced())
 	require.Equal(t, "jarvis-10", got[2].GetPod(), "by number")
+}
+
+// watched is an Observer that keeps what it was told, in words.
+type watched []string
+
+func (w *watched) Inference(i tally.Inference) {
+	*w = append(*w, fmt.Sprint("inference ", i.Call, " ", i.State))
+}
+func (w *watched) Occurrence(o tally.Occurrence) {
+	*w = append(*w, fmt.Sprint("occurrence ", o.Call, " ", o.Class))
+}
+func (w *watched) Up(s tally.Setup) { *w = append(*w, fmt.Sprint("up ", s.Call, " ", s.Pod)) }
+func (w *watched) Gap(g tally.Gap)  { *w = append(*w, fmt.Sprint("gap ", g.Call, " ", g.Duration)) }
+func (w *watched) Down(call int, at time.Duration) {
+	*w = append(*w, fmt.Sprint("down ", call, " ", at))
+}
+
+func (w *watched) Moved(call int, at time.Duration, pod string) {
+	*w = append(*w, fmt.Sprint("moved ", call, " ", at, " ", pod))
+}
+
+func TestWhoKeepsAndWhoOnlyTellsTellTheSame(t *testing.T) {
+	kept, told := &watched{}, &watched{}
+	keeps := tally.NewRecorder(0, time.Hour, kept)
+	for _, r := range []interface {
+		Inference(tally.Inference)
+		Occurrence(tally.Occurrence)
+		Setup(tally.Setup)
+		Moved(call int, at time.Duration, pod string)
+		Loss(call int, at time.Duration)
+		HungUp(call int, at time.Duration)
+		Gap(tally.Gap)
+		SideError(code string)
+	}{keeps, tally.Teller{Observer: told}} {
+		r.Setup(tally.Setup{Call: 1, Pod: "jarvis-1"})
+		r.Inference(tally.Inference{Call: 1, State: tally.Cold})
+		r.Occurrence(tally.Occurrence{Call: 1, Class: tally.Misroute})
+		r.Moved(1, second, "jarvis-2")
+		r.Gap(tally.Gap{Call: 1, Duration: millisecond})
+		r.Loss(1, 2*second)
+		r.HungUp(1, 3*second)
+		r.SideError("no_pods")
+	}
+	require.Equal(t, watched{
+		"up 1 jarvis-1", "inference 1 cold", "occurrence 1 misroutes", "moved 1 1s jarvis-2", "gap 1 1ms", "down 1 2s", "down 1 3s",
+	}, *told)
+	require.Equal(t, *told, *kept)
+	records, _ := tally.Merge([]*tally.Recorder{keeps})
+	require.Len(t, records.Losses, 1, "to hang up is no loss")
 }
