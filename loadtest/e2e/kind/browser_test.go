@@ -209,6 +209,7 @@ func TestABrowserCallsThroughTheRelay(t *testing.T) {
 	t.Log(moved.Text)
 	require.NotEqual(t, moved.From, moved.To)
 	t.Logf("gap %v ms, redialled %d times, %+v", moved.ms(t, moved.Gap), p.times(t, "redialled"), p.route(t))
+	t.Log(browser.Eval[string](t, p.Browser, `document.querySelector(".phone-history").innerText`))
 	heard := p.route(t).Received
 	p.Await(t, fmt.Sprintf(`route().then((r) => r.type === "relay" && r.received > %d)`, heard), "route().then(JSON.stringify)", time.Minute)
 	p.Screenshot(t, "kind")
