@@ -20,11 +20,17 @@ const (
 	promtoolName   = "promtool"
 )
 
-// Chromium is what Binary finds under any of the names that it is installed by. Package browser drives it.
-const Chromium = "chromium"
+// Browsers, which Binary finds under any of the names that they are installed by. Package browser drives them.
+const (
+	Chromium = "chromium"
+	Firefox  = "firefox"
+)
 
 // alternatives are further names of a program on PATH.
-var alternatives = map[string][]string{Chromium: {"chromium-browser", "google-chrome", "google-chrome-stable"}}
+var alternatives = map[string][]string{
+	Chromium: {"chromium-browser", "google-chrome", "google-chrome-stable"},
+	Firefox:  {"firefox-esr"},
+}
 
 func hint(name string) string {
 	switch name {
@@ -34,6 +40,8 @@ func hint(name string) string {
 		return "install Redis, for example apt-get install redis-server"
 	case Chromium:
 		return "install Chromium, for example apt-get install chromium"
+	case Firefox:
+		return "install Firefox, for example apt-get install firefox-esr"
 	case prometheusName, promtoolName:
 		return "make prometheus, or get 3.8 or newer"
 	default:

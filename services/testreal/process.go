@@ -26,6 +26,12 @@ type process struct {
 	silent string
 }
 
+// Start runs the program called name, as Binary finds it, until the test ends.
+func Start(t testing.TB, name string, args ...string) {
+	t.Helper()
+	start(t, name, Binary(t, name), args...)
+}
+
 // start runs a program until the test ends. Its output is shown if the test fails.
 func start(t testing.TB, name, path string, args ...string) *process {
 	t.Helper()

@@ -17,6 +17,8 @@ const swapAfter = 40;
 const lateAgent = 200;
 // gapSettles is how long after a change of connections the ear has heard what there was to hear.
 const gapSettles = 400;
+// gatherWithin bounds how long an offer waits for a candidate where an earlier connection needed them.
+const gatherWithin = 100;
 // A stream without a word for so many heartbeats is dead, and opened anew.
 const heartbeats = 3;
 
@@ -84,6 +86,9 @@ export class Caller {
   #tell;
   #servers = [];
   #call = null;
+  // Nothing waits for candidates: the agent learns where we are from our checks. Only where it did not, as from Firefox on the agent's own machine,
+  // the next offers bring them, since a pod that was just chosen can't be reached by the next request yet.
+  #gather = 0;
   #ledger = new Ledger();
   #stop = new AbortController();
   ear = new Ear();
@@ -169,16 +174,19 @@ export class Caller {
     }
   }
 
-  #dial(extra, signal) {
+  async #dial(extra, signal) {
     const headers = this.#ledger.epoch > 0 ? { ...extra, [header.epoch]: String(this.#ledger.epoch) } : extra;
     const within = AbortSignal.any([signal, AbortSignal.timeout(setupWithin)]);
-    return Line.dial({
-      sound: this.#sound, servers: this.#servers, relay: this.#relay, place: this.#place, signal: within,
+    const line = await Line.dial({
+      sound: this.#sound, servers: this.#servers, relay: this.#relay, gather: this.#gather, place: this.#place, signal: within,
       offer: (sdp) => this.#edge.offer(sdp, headers, within),
-      // Asked too early or at another pod, it does no harm that a candidate is not taken: the agent learns our address from our checks.
-      trickle: (offered, text) => (extra[header.migrate] ? undefined : this.#edge.trickle(offered, text, within).catch(() => {})),
+      // It is no misroute where another pod is asked, the one that the second call leaves too: most often the agent has learned our address from
+      // our checks by then.
+      trickle: (offered, text) => this.#edge.trickle(offered, text, within).catch(() => {}),
       transcript: (t) => this.#tell("transcript", t),
     });
+    if (line.trickled && !this.#relay) this.#gather = gatherWithin;
+    return line;
   }
 
   #up(line, signal) {

@@ -6,6 +6,8 @@ import { channel } from "./wire.js";
 // Media is lost when no packet has come for as long as this. getStats is looked at so often, and is up to 50 ms old in Chromium.
 const lostAfter = 250;
 const lookEvery = 50;
+// Candidates of one kind come within so long, in milliseconds.
+const bunch = 5;
 
 // Lost says why a line is no use any more.
 export class Lost extends Error {}
@@ -20,17 +22,19 @@ export class Line {
   #transcript;
   #packets = { count: 0, at: 0, looked: 0 };
   #candidates = [];
+  // trickled: candidates were sent before there was a connection.
+  trickled = false;
   #offered = null;
   #trickling = Promise.resolve();
 
   // dial places a call and resolves once the agent's first packet has come. The line is silent until it is told to be heard. It throws what
-  // offer does, Lost, or the signal's reason; then nothing of it is left.
-  static async dial({ sound, servers, relay, offer, trickle, transcript, place, signal }) {
+  // offer does, Lost, or the signal's reason; then nothing of it is left. gather is how long the offer waits for a candidate, in milliseconds.
+  static async dial({ sound, servers, relay, gather, offer, trickle, transcript, place, signal }) {
     const line = new Line(sound, servers, relay, transcript, place);
     const abort = () => line.#first.reject(signal.reason);
     signal.addEventListener("abort", abort);
     try {
-      await line.#connect(offer, trickle, signal);
+      await line.#connect(gather, offer, trickle, signal);
       return line;
     } catch (error) {
       line.close();
@@ -61,16 +65,26 @@ export class Line {
     data.onmessage = (e) => this.#onMessage(e.data);
   }
 
-  async #connect(offer, trickle, signal) {
+  async #connect(gather, offer, trickle, signal) {
     this.#pc.onicecandidate = ({ candidate }) => candidate && this.#onCandidate(candidate, trickle, signal);
     await this.#pc.setLocalDescription(await this.#pc.createOffer());
+    if (gather > 0) await this.#gathered(gather);
     const { sdp } = this.#pc.localDescription;
-    this.#offered = { ...(await offer(sdp)), offer: sdp }; // nothing waits for candidates: the agent learns where we are from our checks
+    this.#candidates = [];
+    this.#offered = { ...(await offer(sdp)), offer: sdp };
     signal.throwIfAborted();
     await this.#pc.setRemoteDescription({ type: "answer", sdp: this.#offered.sdp });
     this.#flush(trickle, signal);
     this.#timer = setInterval(() => this.#look(), lookEvery);
     await this.#first.promise;
+  }
+
+  // gathered waits for the first candidate, and those that come with it: the machine's own addresses are there at once.
+  #gathered(within) {
+    return new Promise((done) => {
+      setTimeout(done, within);
+      this.#pc.addEventListener("icecandidate", () => setTimeout(done, bunch), { once: true });
+    });
   }
 
   get offered() { return this.#offered; }
@@ -120,7 +134,9 @@ export class Line {
     this.#trickling = this.#trickling.then(async () => {
       if (this.#closed || this.#pc.connectionState === "connected" || signal.aborted) return;
       const candidates = this.#candidates.splice(0);
-      if (candidates.length) await trickle(this.#offered, fragment(this.#offered.offer, candidates));
+      if (!candidates.length) return;
+      this.trickled = true;
+      await trickle(this.#offered, fragment(this.#offered.offer, candidates));
     });
   }
 
