@@ -28,6 +28,7 @@ import (
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/endpoints"
 	"github.com/smaran-v2/smaran/services/stage"
+	"github.com/smaran-v2/smaran/services/stage/director"
 	"github.com/smaran-v2/smaran/services/stage/scene"
 	"github.com/smaran-v2/smaran/services/stage/venue"
 	"github.com/smaran-v2/smaran/services/testreal"
@@ -102,7 +103,7 @@ func (r *rig) serve(t *testing.T, backend string) {
 	clock := clockwork.NewRealClock()
 	s := scene.New(clock)
 	s.Change(func(c *scene.Change) {
-		c.Lane(&stagev1.Lane{Id: lane, Backend: backend, State: stagev1.LaneState_LANE_STATE_UP, Smaran: stage.SmaranPath(lane)})
+		c.Lane(&stagev1.Lane{Id: lane, Backend: backend, State: stagev1.LaneState_LANE_STATE_UP, Smaran: director.PathSmaran + lane})
 	})
 	handler, err := stage.New(stage.Options{
 		Scene: s,

@@ -3,7 +3,8 @@
 // Every 10 ms it asks the receiver that is audible for its latest synchronization source: when a packet's sound was last played, and the
 // packet's RTP time. What passed between two of those beyond what the RTP time says was played is silence: concealment, or nothing at all.
 // From one connection to the next it is the time from the end of the last packet of the first to the first one that is heard of the other.
-// Browsers play in steps of 10 ms, and timers are as late as the page is busy: a gap is right to about 10 ms, and one below that is noise.
+// Browsers play a packet in two halves, several at a time, and timers are as late as the page is busy: a gap is right to about a packet, 20 ms, and
+// one of that length is seen while nothing is wrong.
 
 const every = 10; // ms
 const frame = 20; // ms of sound in a packet

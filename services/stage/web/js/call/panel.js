@@ -72,7 +72,7 @@ class Panel {
     this.facts = {
       pod: fact(who, "pod"), turn: fact(who, "turn", "answers in this conversation"), epoch: fact(who, "epoch", "owners that the session has had"),
       backend: fact(who, "backend"), answer: fact(who, "last answer"),
-      gap: fact(how, "gap, ms", "longest time without the agent's sound since the call last changed pods: from when its packets were played, right to 10 ms"),
+      gap: fact(how, "gap, ms", "longest time without the agent's sound since the call last changed pods: from when its packets were played, right to 20 ms"),
       lost: fact(how, "lost", "packets that did not come"), concealed: fact(how, "made up, ms", "sound that the browser concealed a lack with, silence left out"),
       jitter: fact(how, "jitter, ms"),
     };
