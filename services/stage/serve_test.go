@@ -69,11 +69,19 @@ func TestServeIsAWholeStage(t *testing.T) {
 	defer carrier.CloseIdleConnections()
 	crowd := stagev1connect.NewCrowdServiceClient(&http.Client{Transport: carrier}, "http://"+crowds.Addr().String()).Attach(ctx)
 	require.NoError(t, crowd.Send(&stagev1.AttachRequest{Message: &stagev1.AttachRequest_Hello{Hello: &stagev1.CrowdHello{Lane: "a", Version: "test"}}}))
-	told, err := crowd.Receive()
-	require.NoError(t, err)
-	require.EqualValues(t, 2, told.GetOrder().GetCalls())
+	// ordered waits until the crowd is to have so many callers; at first it waits for its lane to be up.
+	ordered := func(calls uint32) *stagev1.CrowdOrder {
+		for {
+			told, err := crowd.Receive()
+			require.NoError(t, err)
+			if told.GetOrder().GetCalls() == calls {
+				return told.GetOrder()
+			}
+		}
+	}
+	begin := ordered(2)
 	require.NoError(t, crowd.Send(&stagev1.AttachRequest{Message: &stagev1.AttachRequest_Observations{Observations: &stagev1.Observations{
-		Take: told.GetOrder().GetTake(), Inferences: []*stagev1.CrowdInference{{Session: "s-1", Ago: durationpb.New(0), Pod: "jarvis-0", State: "cold", First: true}},
+		Take: begin.GetTake(), Inferences: []*stagev1.CrowdInference{{Session: "s-1", Ago: durationpb.New(0), Pod: "jarvis-0", State: "cold", First: true}},
 	}}}))
 
 	// The page shows what the crowd saw, and what is ordered on it reaches the crowd.
@@ -85,10 +93,7 @@ func TestServeIsAWholeStage(t *testing.T) {
 	}
 	res := ask(t, http.MethodPost, "http://"+page.Addr().String()+"/api/v1/load", `{"calls":5,"rate":5}`, "Content-Type", asJSONBody)
 	require.Equal(t, http.StatusAccepted, res.code, res.body)
-	for told.GetOrder().GetCalls() != 5 {
-		told, err = crowd.Receive()
-		require.NoError(t, err)
-	}
+	ordered(5)
 
 	stop()
 	require.NoError(t, <-ended)
