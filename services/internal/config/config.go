@@ -16,6 +16,7 @@ const (
 	PrefixSmaran = "SMARAN_"
 	PrefixJarvis = "JARVIS_"
 	PrefixMesh   = "MESH_"
+	PrefixTurn   = "TURN_"
 	PrefixStage  = "STAGE_"
 )
 

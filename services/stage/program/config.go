@@ -23,8 +23,13 @@ type Config struct {
 	// Token is asked of every order. Without one the stage carries out none, unless Listen is loopback.
 	Token string `env:"TOKEN"`
 
-	// Lanes are the fleets, as id=URL of their smaran, such as "a=http://smaran-v2:8080", separated by commas.
-	Lanes Lanes `env:"LANES,required"`
+	// Namespace is where the fleet of the one lane is on the Kubernetes whose pod the stage is (package cluster); Controls lets the stage change
+	// it, as far as its service account may. Lanes, Fleets, Relay and Pods then follow from it.
+	Namespace string `env:"NAMESPACE"`
+	Controls  bool   `env:"CONTROLS" envDefault:"false"`
+
+	// Lanes are fleets elsewhere, as id=URL of their smaran, such as "a=http://smaran-v2:8080", separated by commas.
+	Lanes Lanes `env:"LANES"`
 	// Fleets are the fleet.v1 control APIs of those that have one, likewise. The others can be looked at, and be called.
 	Fleets Lanes `env:"FLEETS"`
 	// Instead is what to type instead of an order that those of LANES without FLEETS can't be given; a page shows it.
@@ -52,8 +57,11 @@ type Config struct {
 // Validate reports everything that is out of range, by the variables' names without the prefix.
 func (c *Config) Validate() error {
 	var wrong []error
-	if len(c.Lanes) == 0 {
-		wrong = append(wrong, errors.New("LANES: expected at least one, such as a=http://smaran-v2:8080"))
+	if (len(c.Lanes) == 0) == (c.Namespace == "") {
+		wrong = append(wrong, errors.New("either LANES, with at least one such as a=http://smaran-v2:8080, or NAMESPACE is expected"))
+	}
+	if c.Controls && c.Namespace == "" {
+		wrong = append(wrong, errors.New("CONTROLS is for the fleet of a NAMESPACE: those of LANES have FLEETS"))
 	}
 	for _, f := range c.Fleets {
 		if c.Lanes.url(f.ID) == "" {

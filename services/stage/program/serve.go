@@ -17,7 +17,6 @@ import (
 	"github.com/smaran-v2/smaran/services/stage/director"
 	"github.com/smaran-v2/smaran/services/stage/recording"
 	"github.com/smaran-v2/smaran/services/stage/scene"
-	"github.com/smaran-v2/smaran/services/stage/venue"
 	"github.com/smaran-v2/smaran/services/telemetry"
 )
 
@@ -97,7 +96,19 @@ func assemble(ctx context.Context, cfg *Config, tel *telemetry.Telemetry, l list
 	clock := clockwork.NewRealClock()
 	transport := &http.Transport{}
 	client := &http.Client{Transport: transport}
-	var place venue.Venue = newElsewhere(cfg, client)
+	place, left, err := open(ctx, cfg, client, clock, tel.Log)
+	if err != nil {
+		return s, nil, err
+	}
+	leave := func() {
+		left()
+		transport.CloseIdleConnections()
+	}
+	defer func() {
+		if err != nil {
+			leave()
+		}
+	}()
 	steered := cfg.Token != "" || stage.OnLoopback(l.page.Addr())
 	if !steered {
 		place = shown{place}
@@ -125,5 +136,5 @@ func assemble(ctx context.Context, cfg *Config, tel *telemetry.Telemetry, l list
 			return s, nil, err
 		}
 	}
-	return s, transport.CloseIdleConnections, nil
+	return s, leave, nil
 }

@@ -3,11 +3,34 @@ package program
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 
+	"github.com/jonboulle/clockwork"
+
 	"github.com/smaran-v2/smaran/proto/fleet/v1/fleetv1connect"
+	"github.com/smaran-v2/smaran/services/discovery/kubernetes"
+	"github.com/smaran-v2/smaran/services/stage/cluster"
 	"github.com/smaran-v2/smaran/services/stage/venue"
 )
+
+// open is the venue that the configuration names. left is for when it is of no use any more.
+func open(ctx context.Context, c *Config, client *http.Client, clock clockwork.Clock, log *slog.Logger) (place venue.Venue, left func(), err error) {
+	if c.Namespace == "" {
+		return newElsewhere(c, client), func() {}, nil
+	}
+	api, err := kubernetes.InCluster()
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	f, err := cluster.Open(ctx, cluster.Options{API: api, Namespace: c.Namespace, Controls: c.Controls, Clock: clock, Log: log})
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return cluster.NewVenue(f), func() { stop(); <-f.Done() }, nil
+}
 
 // elsewhere are fleets that somebody else runs, at addresses that stay.
 type elsewhere struct{ lanes []venue.Lane }
