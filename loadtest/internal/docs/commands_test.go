@@ -17,11 +17,12 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/cli"
 	"github.com/smaran-v2/smaran/services/fleet"
+	stage "github.com/smaran-v2/smaran/services/stage/program"
 )
 
 var (
 	// ours is how a command of this repository begins, alone on a line or after another one.
-	ours   = regexp.MustCompile(`^(bin/fleet|bin/loadtest|make|scripts/[a-z0-9/-]+)( |$)`)
+	ours   = regexp.MustCompile(`^(bin/fleet|bin/loadtest|bin/stage|make|scripts/[a-z0-9/-]+)( |$)`)
 	prompt = regexp.MustCompile(`^[12]?\$ `)
 	target = regexp.MustCompile(`(?m)^([a-z0-9-]+):`)
 	option = regexp.MustCompile(`^--[a-z-]+`)
@@ -106,6 +107,8 @@ func check(ctx context.Context, dir string, words []string) error {
 	switch program := words[0]; program {
 	case "bin/fleet":
 		return fleet.Run(ctx, help(args), nil, io.Discard, io.Discard)
+	case "bin/stage":
+		return stage.Run(ctx, help(args), nil, io.Discard, io.Discard)
 	case "bin/loadtest":
 		return cli.Run(ctx, help(args), io.Discard, io.Discard)
 	case "make":
@@ -180,6 +183,8 @@ func TestACommandThatIsNotThereIsFound(t *testing.T) {
 		"scripts/kind-up --istio-file deploy/istio/cni.yaml":         "",
 		"bin/loadtest run --event 10s:scale=10 \\\n        --seed 7": "",
 		"the fleet is down":                                          "",
+		"bin/stage replay --speed 2 out/talk.jsonl.gz":               "",
+		"bin/stage reply out/talk.jsonl.gz":                          "unexpected argument reply",
 		"bin/fleet up --pots 3":                                      "unknown flag --pots",
 		"bin/fleet scael 3":                                          "unexpected argument scael",
 		"make build && bin/fleet scale ten":                          `got "ten"`,

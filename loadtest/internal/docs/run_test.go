@@ -22,10 +22,10 @@ import (
 )
 
 const (
-	// perTranscript bounds one, its fleet's start and end included, on a machine that is busy.
-	perTranscript = time.Minute
+	// perCommand bounds one, a fleet's start among them, on a machine that is busy.
+	perCommand = time.Minute
 	// The addresses that documents show, where fleets and what asks them meet unless told otherwise.
-	shownSmaran, shownControl = "127.0.0.1:8080", "127.0.0.1:7070"
+	shownSmaran, shownControl, shownStage = "127.0.0.1:8080", "127.0.0.1:7070", "127.0.0.1:7080"
 )
 
 // programs builds all of them into a folder's bin.
@@ -56,21 +56,32 @@ func needCurl(t *testing.T) {
 
 // shells is where a transcript is run: a folder that has bin/, and addresses that nobody else uses in place of those shown.
 type shells struct {
-	dir             string
-	smaran, control string
+	dir                    string
+	smaran, control, stage string
+	// picture, where pictures are taken, writes what the stage shows to a file of the repository.
+	picture func(ctx context.Context, stage, path string) error
+}
+
+// elsewhere has the shells' own addresses in place of those that documents show, and back has those shown.
+func (s *shells) elsewhere(text string) string {
+	return strings.NewReplacer(shownSmaran, s.smaran, shownControl, s.control, shownStage, s.stage).Replace(text)
+}
+
+func (s *shells) back(text string) string {
+	return strings.NewReplacer(s.smaran, shownSmaran, s.control, shownControl, s.stage, shownStage).Replace(text)
 }
 
 // starting keeps two fleets from choosing their ports at the same time.
 var starting sync.Mutex
 
 func (s *shells) command(ctx context.Context, line string) *exec.Cmd {
-	line = strings.ReplaceAll(strings.ReplaceAll(line, shownSmaran, s.smaran), shownControl, s.control)
+	line = s.elsewhere(line)
 	if strings.HasPrefix(line, "bin/fleet up") && !strings.Contains(line, "--listen") {
 		line += " --listen " + s.smaran
 	}
 	cmd := exec.CommandContext(ctx, "sh", "-c", "exec 2>&1; "+line)
 	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "FLEET_CONTROL="+s.control)
+	cmd.Env = append(os.Environ(), "FLEET_CONTROL="+s.control, "BROWSER=true") // which opens nothing
 	cmd.WaitDelay = time.Second
 	return cmd
 }
@@ -79,6 +90,10 @@ func (s *shells) command(ctx context.Context, line string) *exec.Cmd {
 func (s *shells) up(ctx context.Context, line string) (func() error, error) {
 	starting.Lock()
 	defer starting.Unlock()
+	line, err := recipe(ctx, line)
+	if err != nil {
+		return nil, err
+	}
 	// Without exec a signal would end the shell alone.
 	cmd := s.command(ctx, "exec "+line+" --listen "+s.smaran)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -90,6 +105,7 @@ func (s *shells) up(ctx context.Context, line string) (func() error, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
+	defer time.AfterFunc(perCommand, func() { _ = cmd.Process.Signal(syscall.SIGTERM) }).Stop()
 	var said bytes.Buffer
 	lines := bufio.NewScanner(io.TeeReader(stdout, &said))
 	for lines.Scan() {
@@ -111,8 +127,6 @@ func (s *shells) up(ctx context.Context, line string) (func() error, error) {
 
 // run does what the transcript does, and fails with the first output that is not the document's.
 func (s *shells) run(ctx context.Context, tr transcript) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, perTranscript)
-	defer cancel()
 	if tr.up != "" {
 		down, err := s.up(ctx, tr.up)
 		if err != nil {
@@ -124,18 +138,34 @@ func (s *shells) run(ctx context.Context, tr transcript) (err error) {
 			}
 		}()
 	}
+	if err := s.show(ctx, tr.picture); err != nil {
+		return err
+	}
 	for _, step := range tr.steps {
-		// How a command ends is not shown, and so not compared: one that can't be started says so.
-		out, _ := s.command(ctx, step.command).Output()
-		got := strings.ReplaceAll(strings.ReplaceAll(string(out), s.smaran, shownSmaran), s.control, shownControl)
-		if ctx.Err() != nil {
-			return fmt.Errorf("%s: %w\n%s", step.command, ctx.Err(), got)
-		}
-		if !says(step.output, got) {
-			return fmt.Errorf("%s\n--- the document says:\n%s\n--- it said:\n%s", step.command, strings.Join(step.output, "\n"), got)
+		if err := s.do(ctx, step); err != nil {
+			return fmt.Errorf("%s: %w", step.command, err)
 		}
 	}
 	return nil
+}
+
+// do types one command, and compares what it says.
+func (s *shells) do(ctx context.Context, step step) error {
+	ctx, cancel := context.WithTimeout(ctx, perCommand)
+	defer cancel()
+	// How a command ends is not shown, and so not compared: one that can't be started says so.
+	out, _ := s.command(ctx, step.command).Output()
+	got := s.back(string(out))
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w\n%s", ctx.Err(), got)
+	}
+	if !says(step.output, got) {
+		return fmt.Errorf("\n--- the document says:\n%s\n--- it said:\n%s", strings.Join(step.output, "\n"), got)
+	}
+	if err := s.carriedOut(ctx, step.command, out); err != nil {
+		return err
+	}
+	return s.show(ctx, step.picture)
 }
 
 // TestTranscripts runs every one of them, some at a time, against fleets of their own; and first some that are not true.
@@ -151,7 +181,11 @@ func TestTranscripts(t *testing.T) {
 			ran++
 			t.Run(fmt.Sprintf("%s:%d", tr.page, tr.line), func(t *testing.T) {
 				t.Parallel()
-				require.NoError(t, newShells(t, built).run(t.Context(), tr))
+				s := newShells(t, built)
+				if os.Getenv("UPDATE_PICTURES") != "" {
+					s.picture = takePicture(t)
+				}
+				require.NoError(t, s.run(t.Context(), tr))
 			})
 		}
 	}
@@ -162,7 +196,7 @@ func newShells(t *testing.T, built string) *shells {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.Symlink(filepath.Join(built, "bin"), filepath.Join(dir, "bin")))
-	return &shells{dir: dir, smaran: freeAddress(t), control: freeAddress(t)}
+	return &shells{dir: dir, smaran: freeAddress(t), control: freeAddress(t), stage: freeAddress(t)}
 }
 
 // freeAddress is one that was free a moment ago.
@@ -179,12 +213,13 @@ func untrueIsFound(t *testing.T, built string) {
 		tr  transcript
 		why string
 	}{
-		"true":             {transcript{steps: []step{{"echo a; echo b >&2", []string{"a", "b"}}}}, ""},
-		"other output":     {transcript{steps: []step{{"echo a", []string{"b"}}}}, "the document says"},
-		"no such verb":     {transcript{steps: []step{{"bin/fleet psx", []string{"…", "Ctrl-C ends it all"}}}}, "unexpected argument"},
-		"no such backend":  {transcript{up: "bin/fleet up --backend none", steps: []step{{"true", nil}}}, "did not come up"},
-		"another pod":      {transcript{up: "bin/fleet up --pods 1 --weights-mb 1", steps: []step{{"bin/fleet kill jarvis-9", []string{"killed …"}}}}, "jarvis-9"},
-		"the fleet is one": {transcript{up: "bin/fleet up --pods 1 --weights-mb 1", steps: []step{{"bin/fleet down", []string{"the fleet is down"}}}}, ""},
+		"true":             {transcript{steps: []step{{command: "echo a; echo b >&2", output: []string{"a", "b"}}}}, ""},
+		"other output":     {transcript{steps: []step{{command: "echo a", output: []string{"b"}}}}, "the document says"},
+		"no such verb":     {transcript{steps: []step{{command: "bin/fleet psx", output: []string{"…", "Ctrl-C ends it all"}}}}, "unexpected argument"},
+		"no such backend":  {transcript{up: "bin/fleet up --backend none", steps: []step{{command: "true"}}}, "did not come up"},
+		"another pod":      {transcript{up: "bin/fleet up --pods 1 --weights-mb 1", steps: []step{{command: "bin/fleet kill jarvis-9", output: []string{"killed …"}}}}, "jarvis-9"},
+		"the fleet is one": {transcript{up: "bin/fleet up --pods 1 --weights-mb 1", steps: []step{{command: "bin/fleet down", output: []string{"the fleet is down"}}}}, ""},
+		"no such target":   {transcript{up: "make stages", steps: []step{{command: "true"}}}, "No rule"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := newShells(t, built).run(t.Context(), c.tr)

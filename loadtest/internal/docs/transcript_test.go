@@ -2,26 +2,32 @@ package docs
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/yuin/goldmark/ast"
 )
 
-// transcript is a code block with prompts.
+// transcript is a code block with prompts, and those that go on with its fleet.
 type transcript struct {
 	page string
 	line int
 	// up is the command that runs a fleet in the first shell, "" where none is needed.
-	up    string
-	steps []step
+	up string
+	// picture of the stage that up has, as a step has it.
+	picture string
+	steps   []step
 }
 
 // step is a command and what it says.
 type step struct {
 	command string
 	output  []string
+	// picture of the stage after it, as a path from the repository's root; "" where the document has none.
+	picture string
 }
 
 func (p page) transcripts() ([]transcript, error) {
@@ -49,12 +55,48 @@ func (p page) transcripts() ([]transcript, error) {
 				last.output = append(last.output, line)
 			}
 		}
-		if len(t.steps) == 0 {
+		if len(t.steps) == 0 && t.up == "" {
 			return nil, fmt.Errorf("%s:%d: nothing is asked", p.path, b.line)
 		}
-		list = append(list, t)
+		if strings.HasPrefix(text, "2$ ") {
+			if len(list) == 0 || list[len(list)-1].up == "" {
+				return nil, fmt.Errorf("%s:%d: a second shell without a first one", p.path, b.line)
+			}
+			first := &list[len(list)-1]
+			first.steps = append(first.steps, t.steps...)
+		} else {
+			list = append(list, t)
+		}
+		last := &list[len(list)-1]
+		if n := len(last.steps); n > 0 {
+			last.steps[n-1].picture = p.pictureAfter(b)
+		} else {
+			last.picture = p.pictureAfter(b)
+		}
+	}
+	for _, t := range list {
+		if len(t.steps) == 0 {
+			return nil, fmt.Errorf("%s:%d: nothing is asked", t.page, t.line)
+		}
 	}
 	return list, nil
+}
+
+// pictureAfter is the picture of a stage that stands between a block and the next one, as a path from the repository's root.
+func (p page) pictureAfter(b block) (picture string) {
+	const prefix = "img/stage-"
+	for n := b.node.NextSibling(); n != nil; n = n.NextSibling() {
+		switch n.Kind() {
+		case ast.KindCodeBlock, ast.KindFencedCodeBlock:
+			return picture
+		}
+		each(page{tree: n, source: p.source}, func(i *ast.Image) {
+			if strings.HasPrefix(string(i.Destination), prefix) {
+				picture = path.Join(path.Dir(p.path), string(i.Destination))
+			}
+		})
+	}
+	return picture
 }
 
 // says reports whether the program's output is the document's.
@@ -87,12 +129,22 @@ func TestATranscriptIsReadAsItStands(t *testing.T) {
 	require.Len(t, got, 1, "a blank line does not end a block")
 	require.Equal(t, "bin/fleet up", got[0].up)
 	require.Equal(t, []step{
-		{"bin/fleet ps |    head", []string{"one", "  two"}},
-		{"true", []string{"", "no prompt", ""}},
-		{"echo 3", []string{"3"}},
+		{command: "bin/fleet ps |    head", output: []string{"one", "  two"}},
+		{command: "true", output: []string{"", "no prompt", ""}},
+		{command: "echo 3", output: []string{"3"}},
 	}, got[0].steps)
+
+	text = "    1$ make stage\n\nThen:\n\n    2$ true\n\n![a](img/stage-a.png)\n\nor\n\n    2$ false\n\n    $ echo\n\n![b](img/b.png)\n"
+	got, err = parse("docs/a.md", []byte(strings.ReplaceAll(text, "or\n\n    2$ false\n", "or\n\n    2$ false\n\nalone:\n"))).transcripts()
+	require.NoError(t, err)
+	require.Len(t, got, 2, "what the second shell does goes on with its fleet")
+	require.Equal(t, "make stage", got[0].up)
+	require.Equal(t, []step{{command: "true", picture: "docs/img/stage-a.png"}, {command: "false"}}, got[0].steps)
+	require.Equal(t, []step{{command: "echo"}}, got[1].steps)
 	for _, text := range []string{
 		"    2$ true\n    1$ bin/fleet up\n",
+		"    2$ true\n",
+		"    $ true\n\nand\n\n    2$ true\n",
 		"    1$ bin/fleet up\n    1$ bin/fleet up\n",
 		"    1$ bin/fleet up\n    3 pods\n",
 		"    1$ bin/fleet up\n",
