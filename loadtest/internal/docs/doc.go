@@ -7,7 +7,11 @@
 // of the second shell alone goes on with the fleet of the block before it. An order to a stage is carried out before the next command
 // is typed, as somebody does who looks at the page.
 //
-// UPDATE_PICTURES=1 takes the pictures of stages anew that follow such blocks, docs/img/stage-*.png, as the page is then.
+// The talk's pictures, docs/img/stage-*.png, and the recording beside it are made by it too: on a machine that does nothing else,
+//
+//	UPDATE_STAGE=1 go test ./internal/docs -run TestTranscripts/docs/talk
+//
+// types it at the addresses that it shows, a moment after each event, and keeps what the page shows then.
 //
 // It does not judge sentences, and asks no cluster and no web server.
 package docs

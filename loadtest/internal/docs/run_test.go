@@ -58,8 +58,8 @@ func needCurl(t *testing.T) {
 type shells struct {
 	dir                    string
 	smaran, control, stage string
-	// picture, where pictures are taken, writes what the stage shows to a file of the repository.
-	picture func(ctx context.Context, stage, path string) error
+	// camera, where the stage's pictures are taken anew, takes them.
+	camera *camera
 }
 
 // elsewhere has the shells' own addresses in place of those that documents show, and back has those shown.
@@ -94,8 +94,10 @@ func (s *shells) up(ctx context.Context, line string) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Without exec a signal would end the shell alone.
-	cmd := s.command(ctx, "exec "+line+" --listen "+s.smaran)
+	if !strings.Contains(line, "--listen ") {
+		line += " --listen " + s.smaran
+	}
+	cmd := s.command(ctx, "exec "+line) // without exec a signal would end the shell alone
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
 	stdout, err := cmd.StdoutPipe()
@@ -138,9 +140,7 @@ func (s *shells) run(ctx context.Context, tr transcript) (err error) {
 			}
 		}()
 	}
-	if err := s.show(ctx, tr.picture); err != nil {
-		return err
-	}
+	s.camera.take(ctx, s.stage, tr.picture)
 	for _, step := range tr.steps {
 		if err := s.do(ctx, step); err != nil {
 			return fmt.Errorf("%s: %w", step.command, err)
@@ -165,7 +165,8 @@ func (s *shells) do(ctx context.Context, step step) error {
 	if err := s.carriedOut(ctx, step.command, out); err != nil {
 		return err
 	}
-	return s.show(ctx, step.picture)
+	s.camera.take(ctx, s.stage, step.picture)
+	return nil
 }
 
 // TestTranscripts runs every one of them, some at a time, against fleets of their own; and first some that are not true.
@@ -182,10 +183,11 @@ func TestTranscripts(t *testing.T) {
 			t.Run(fmt.Sprintf("%s:%d", tr.page, tr.line), func(t *testing.T) {
 				t.Parallel()
 				s := newShells(t, built)
-				if os.Getenv("UPDATE_PICTURES") != "" {
-					s.picture = takePicture(t)
+				if os.Getenv("UPDATE_STAGE") != "" && tr.pictured() {
+					s.smaran, s.control, s.stage, s.camera = shownSmaran, shownControl, shownStage, newCamera(t)
 				}
 				require.NoError(t, s.run(t.Context(), tr))
+				s.camera.keep(t, s.dir)
 			})
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
+	"github.com/smaran-v2/smaran/services/stage/recording"
 	"github.com/smaran-v2/smaran/services/testreal/browser"
 )
 
@@ -104,35 +105,71 @@ func (s *shells) frame(ctx context.Context) (*stagev1.Frame, error) {
 	return f, nil
 }
 
-// show keeps a picture of the page, where the document has one and pictures are taken.
-func (s *shells) show(ctx context.Context, picture string) error {
-	if s.picture == nil || picture == "" {
-		return nil
-	}
-	return s.picture(ctx, "http://"+s.stage, picture)
+// settles is how long a room looks at what an order did.
+const settles = 10 * time.Second
+
+// camera is a Chromium on the stage's page. Of a nil one nothing is wanted.
+type camera struct {
+	t       *testing.T
+	browser *browser.Browser
+	opened  bool
 }
 
-// settles is how long a room looks before a picture is taken.
-const settles = 6 * time.Second
+func newCamera(t *testing.T) *camera { return &camera{t: t, browser: browser.Start(t)} }
 
-// takePicture opens the page in a Chromium of its own, lets it run for a while, and keeps what it shows.
-func takePicture(t *testing.T) func(context.Context, string, string) error {
-	return func(ctx context.Context, stage, path string) error {
-		b := browser.Start(t)
-		b.Do(t, chromedp.Navigate(stage+"/"))
-		timer := time.NewTimer(settles)
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		}
-		name := strings.TrimSuffix(filepath.Base(path), ".png")
-		b.Screenshot(t, name)
-		taken, err := os.ReadFile(filepath.Join(root, "out", "screens", name+".png"))
-		require.NoError(t, err)
-		return os.WriteFile(filepath.Join(root, path), taken, 0o644)
+// take lets the page run for a while, and keeps what it shows, where the document has a picture there.
+func (c *camera) take(ctx context.Context, stage, picture string) {
+	if c == nil {
+		return
 	}
+	if !c.opened {
+		c.browser.Do(c.t, chromedp.Navigate("http://"+stage+"/"))
+		c.opened = true
+	}
+	timer := time.NewTimer(settles)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-timer.C:
+	}
+	if picture == "" {
+		return
+	}
+	name := strings.TrimSuffix(filepath.Base(picture), ".png")
+	c.browser.Screenshot(c.t, name)
+	c.copy(filepath.Join(root, "out", "screens", name+".png"), filepath.Join(root, picture))
+}
+
+// Names of the recording that the talk has made, and of the one in the repository.
+const (
+	rehearsal = "rehearsal.jsonl.gz"
+	sample    = "docs/talk.jsonl.gz"
+)
+
+// keep takes what was recorded in a folder into the repository.
+func (c *camera) keep(t *testing.T, dir string) {
+	if c != nil {
+		t.Logf("keeping the recording as %s", sample)
+		c.copy(filepath.Join(dir, rehearsal), filepath.Join(root, sample))
+	}
+}
+
+func (c *camera) copy(from, to string) {
+	what, err := os.ReadFile(from)
+	require.NoError(c.t, err)
+	require.NoError(c.t, os.WriteFile(to, what, 0o644))
+}
+
+// TestTheSampleIsTheTalk opens the recording that a speaker without one of their own has.
+func TestTheSampleIsTheTalk(t *testing.T) {
+	r, err := recording.Open(filepath.Join(root, sample))
+	require.NoError(t, err)
+	require.Empty(t, r.Notice, "it is whole")
+	require.Greater(t, r.Length(), time.Minute)
+	line, err := recipe(t.Context(), "make stage ARGS='--record "+rehearsal+"'")
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(r.Header.Command, line), "%s\n%s", r.Header.Command, line)
 }
 
 // TestAnOrderIsWaitedFor has a stage that is at an order for a while.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,6 +98,11 @@ func (p page) pictureAfter(b block) (picture string) {
 		})
 	}
 	return picture
+}
+
+// pictured says whether there are pictures of it.
+func (t transcript) pictured() bool {
+	return t.picture != "" || slices.ContainsFunc(t.steps, func(s step) bool { return s.picture != "" })
 }
 
 // says reports whether the program's output is the document's.
