@@ -30,7 +30,7 @@ func TestStageFlagsAreChecked(t *testing.T) {
 		"recording without a stage":     {[]string{"--record", "file"}, "--record without --stage"},
 		"token without a stage":         {[]string{"--stage-token", "t"}, "--stage-token without --stage"},
 		"no port":                       {[]string{"--stage", "127.0.0.1"}, "expected ip:port"},
-		"every host without a token":    {[]string{"--stage", ":0"}, "expected loopback, or a --stage-token"},
+		"every host without a token":    {[]string{"--stage", "0.0.0.0:0"}, "expected loopback, or a --stage-token"},
 		"another host without a token":  {[]string{"--stage", "192.0.2.1:7080"}, "expected loopback, or a --stage-token"},
 		"negative calls":                {[]string{"--stage", "127.0.0.1:0", "--stage-calls=-1"}, "expected 0 or more calls"},
 		"no rate":                       {[]string{"--stage", "127.0.0.1:0", "--stage-rate", "0"}, "a rate above 0"},

@@ -16,7 +16,7 @@ const (
 
 // stageFlags are the flags of `fleet up` that are about the stage.
 type stageFlags struct {
-	Stage      string       `help:"Serve the page that shows all this, at this address; port 0 takes a free one." placeholder:"ADDR"`
+	Stage      string       `help:"Serve the page that shows all this, at this address, such as :7080, which is on loopback unless there is a token; port 0 takes a free one." placeholder:"ADDR"`
 	Open       bool         `help:"Open the page in a browser (BROWSER names another than the system's)."`
 	Beside     backend.Name `help:"A second lane with this backend: processes of its own, the same seed, calls and events." placeholder:"BACKEND"`
 	StageCalls int          `help:"Calls of each lane's crowd; 0 waits for the page to ask for some." default:"${calls}"`
@@ -25,7 +25,7 @@ type stageFlags struct {
 	StageToken string       `help:"What the page has to show before it may change anything; required where --stage is not loopback." placeholder:"TOKEN"`
 }
 
-// validate fails with ErrConfig.
+// validate fails with ErrConfig. It puts loopback before a port that stands alone.
 func (s *stageFlags) validate() error {
 	if s.Stage == "" {
 		for _, f := range []struct {
@@ -41,9 +41,13 @@ func (s *stageFlags) validate() error {
 		}
 		return nil
 	}
-	host, _, err := net.SplitHostPort(s.Stage)
+	host, port, err := net.SplitHostPort(s.Stage)
 	if err != nil {
 		return fmt.Errorf("%w: --stage %q: expected ip:port: %w", ErrConfig, s.Stage, err)
+	}
+	if host == "" && s.StageToken == "" { // who names no address wants none of this on the network
+		host = loopback
+		s.Stage = net.JoinHostPort(host, port)
 	}
 	if !httpserver.IsLoopback(host) && s.StageToken == "" {
 		return fmt.Errorf("%w: --stage %s: whoever reaches it could kill processes here: expected loopback, or a --stage-token", ErrConfig, s.Stage)

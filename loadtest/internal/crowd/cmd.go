@@ -25,7 +25,9 @@ type Cmd struct {
 	Lane   string `help:"The stage's lane whose callers these are, such as a." required:"" placeholder:"ID"`
 	Smaran string `help:"Where the callers call; default: what the stage says." placeholder:"URL"`
 
-	engine.CallerFlags `embed:""`
+	// A pod that dies is told of at once by the event stream, so the watchdog is for a frozen one; and a machine that shows a page besides may
+	// let a living pod wait for longer than a run's callers would. A redial that nobody needed puts a call away from its session.
+	engine.CallerFlags `embed:"" set:"watchdog=1s"`
 
 	MediaAddress netip.Addr `help:"Address that calls are made from, such as a pod's own." default:"127.0.0.1" placeholder:"IP"`
 	Metrics      string     `help:"Shows Prometheus what callers see, at this address, such as 127.0.0.1:9464; default: nowhere." placeholder:"ADDR"`

@@ -14,7 +14,7 @@ type CallerFlags struct {
 
 	GapThreshold time.Duration `help:"A longer gap in the agent's RTP counts as a media interruption." default:"200ms"`
 
-	Watchdog time.Duration `help:"A caller that hears nothing for so long redials." default:"100ms"`
+	Watchdog time.Duration `help:"A caller that hears nothing for so long redials." default:"${watchdog=100ms}"`
 
 	RedialJitter time.Duration `help:"A caller whose call is lost waits a random time of up to so long before it redials." default:"0s"`
 }

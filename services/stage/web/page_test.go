@@ -153,7 +153,7 @@ func TestWhatWasNotMeasuredIsADash(t *testing.T) {
 		c.Lane(none)
 		some := lane("b", "istio-hash")
 		some.Meters = &stagev1.Meters{
-			Counts: map[string]uint32{"misroutes": 0, "requests": 1200}, Expected: ptr(uint32(0)), InferenceP50Ms: ptr(0.0), Moved: 3,
+			Counts: map[string]uint32{"misrouted_requests": 0, "requests": 1200}, Expected: ptr(uint32(0)), InferenceP50Ms: ptr(0.0), Moved: 3,
 		}
 		some.Load.LateShare = ptr(0.12)
 		c.Lane(some)

@@ -9,7 +9,7 @@ const meters = [
     "Sessions moved",
     (m) => [count(m?.moved), `expected ${count(m?.expected)}`, m?.expected !== undefined && m.moved !== m.expected && "differs"],
   ],
-  ["misroutes", "Misrouted", (m) => [count(m?.counts.misroutes), `of ${count(m?.counts.requests)}`, m?.counts.misroutes > 0]],
+  ["misroutes", "Misrouted", (m) => [count(m?.counts.misrouted_requests), `of ${count(m?.counts.requests)}`, m?.counts.misrouted_requests > 0]],
   [
     "dropped",
     "Dropped calls",

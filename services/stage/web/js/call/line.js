@@ -3,8 +3,9 @@
 import { fragment } from "./fragment.js";
 import { channel } from "./wire.js";
 
-// Media is lost when no packet has come for as long as this. getStats is looked at so often, and is up to 50 ms old in Chromium.
-const lostAfter = 250;
+// Media is lost when no packet has come for as long as this: a pod that dies is told of at once by the event stream, so this is for one that
+// is frozen, and longer than a busy machine lets a living one wait. getStats is looked at so often, and is up to 50 ms old in Chromium.
+const lostAfter = 1000;
 const lookEvery = 50;
 // Candidates of one kind come within so long, in milliseconds.
 const bunch = 5;
