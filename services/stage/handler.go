@@ -49,7 +49,7 @@ func newRouter(o *Options, page *page, way *way) chi.Router {
 
 	router.Get("/", page.index)
 	router.Get(pathAssets+"*", page.asset)
-	stream := &stream{scene: o.Scene, log: o.Log}
+	stream := &stream{scene: o.Scene, log: o.Log, show: o.show()}
 	router.Get(pathStream, stream.follow)
 	router.Get(pathState, stream.state)
 	router.Get(pathOpenAPI, serveOpenAPI())

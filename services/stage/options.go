@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 
+	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
 	"github.com/smaran-v2/smaran/services/stage/director"
 	"github.com/smaran-v2/smaran/services/stage/recording"
 	"github.com/smaran-v2/smaran/services/stage/scene"
@@ -28,7 +29,7 @@ type Options struct {
 	Lanes []venue.Lane
 	// Page has index.html and the files that it loads. Nil: web.Files.
 	Page fs.FS
-	// Token is asked of everything that changes something. Empty: the stage is for this machine alone, and answers only requests that
+	// Token is asked of everything that changes something, and with one readers are shown no session's id. Empty: the stage is for this machine alone, and answers only requests that
 	// name a loopback host, unless nothing can be changed.
 	Token string
 	// Log may be nil.
@@ -53,3 +54,11 @@ func (o *Options) complete() error {
 
 // steerable is whether a request can change anything but a call of its own.
 func (o *Options) steerable() bool { return o.Doer != nil || o.Player != nil }
+
+// show is what readers see of a frame. Where the stage is for more than this machine, they see no ids of sessions.
+func (o *Options) show() func(*stagev1.Frame) *stagev1.Frame {
+	if o.Token != "" {
+		return aliased
+	}
+	return func(f *stagev1.Frame) *stagev1.Frame { return f }
+}

@@ -31,12 +31,14 @@ const (
 type stream struct {
 	scene *scene.Scene
 	log   *slog.Logger
+	// show is what readers are shown of a frame.
+	show func(*stagev1.Frame) *stagev1.Frame
 }
 
 // state is GET /api/v1/state.
 func (s *stream) state(w http.ResponseWriter, _ *http.Request) {
 	frame, _ := s.scene.Frame(0)
-	body, err := protojson.Marshal(frame)
+	body, err := protojson.Marshal(s.show(frame))
 	if err != nil {
 		s.broken(w, err)
 		return
@@ -70,7 +72,7 @@ func (s *stream) follow(w http.ResponseWriter, r *http.Request) {
 		if frame == nil {
 			return reader.send([]byte(":\n\n"))
 		}
-		event, err := s.event(frame, version)
+		event, err := s.event(s.show(frame), version)
 		if err != nil {
 			s.log.Error("frame not written", "error", err)
 			return err

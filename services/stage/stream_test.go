@@ -54,6 +54,40 @@ func TestAStreamIsAWholeFrameAndThenWhatChanged(t *testing.T) {
 	require.False(t, more, "a stopping server ends its streams")
 }
 
+func TestWithATokenNobodyIsShownASession(t *testing.T) {
+	const id = "8f14e45f-ceea-467f-9d3c-4f2b7a1c0de5"
+	scenery := func() (*scene.Scene, *clockwork.FakeClock) {
+		clock := clockwork.NewFakeClock()
+		s := scene.New(clock)
+		s.Change(func(c *scene.Change) { c.Session(&stagev1.Session{Lane: "a", Id: id, Pod: "jarvis-1"}) })
+		return s, clock
+	}
+	shownWith := func(token string) *stagev1.Session {
+		s, _ := scenery()
+		url, _ := serve(t, handler(t, stage.Options{Scene: s, Doer: &doer{}, Token: token}))
+		first := follow(t, url+"/api/v1/stream").frame().frame.GetSessions()[0]
+		state := new(stagev1.Frame)
+		require.NoError(t, protojson.Unmarshal([]byte(ask(t, http.MethodGet, url+"/api/v1/state", "").body), state))
+		require.Equal(t, first.GetId(), state.GetSessions()[0].GetId())
+		return first
+	}
+	require.Equal(t, id, shownWith("").GetId(), "on this machine it is what curl is to be given")
+	open := shownWith("secret")
+	require.NotContains(t, open.GetId(), id[:8])
+	require.Equal(t, "jarvis-1", open.GetPod())
+
+	s, clock := scenery()
+	url, _ := serve(t, handler(t, stage.Options{Scene: s, Doer: &doer{}, Token: "secret"}))
+	f := follow(t, url+"/api/v1/stream")
+	f.frame()
+	s.Change(func(c *scene.Change) {
+		c.Remove(&stagev1.Gone{Lane: "a", Thing: &stagev1.Gone_Session{Session: id}})
+	})
+	require.NoError(t, clock.BlockUntilContext(t.Context(), 2)) // the ticker of comments, and the pace
+	clock.Advance(100 * time.Millisecond)
+	require.Equal(t, open.GetId(), f.frame().frame.GetGone()[0].GetSession())
+}
+
 func TestAQuietStreamHasComments(t *testing.T) {
 	_, clock, url, _ := shown(t)
 	f := follow(t, url+"/api/v1/stream")

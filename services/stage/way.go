@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -49,12 +51,26 @@ func (p *way) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		wire.Problem{Status: http.StatusNotFound, Code: wire.CodeNotFound, Detail: "there is no such lane", Received: lane}.Write(w)
 		return
 	}
+	if asked := strings.TrimPrefix(r.URL.Path, director.PathSmaran+lane); !passed(asked) {
+		wire.Problem{
+			Status: http.StatusNotFound, Code: wire.CodeNotFound, Detail: "the stage passes on what a call needs, and nothing else",
+			Received: asked, Expected: strings.Join(passedOn, ", "),
+		}.Write(w)
+		return
+	}
 	if strings.Contains(r.Header.Get("Accept"), wire.ContentTypeEventStream) {
 		ctx, stop := httpserver.UntilStopping(r.Context())
 		defer stop()
 		r = r.WithContext(ctx)
 	}
 	proxy.ServeHTTP(w, r)
+}
+
+// passedOn are the paths of smaran that a call needs. Its list of sessions is not among them.
+var passedOn = []string{wire.PathInference, wire.PathSessions, wire.PathCalls}
+
+func passed(asked string) bool {
+	return path.Clean(asked) == asked && slices.ContainsFunc(passedOn, func(p string) bool { return asked == p || strings.HasPrefix(asked, p+"/") })
 }
 
 func proxy(target *url.URL, prefix string) *httputil.ReverseProxy {

@@ -57,9 +57,12 @@ func TestARequestReachesTheLanesSmaranAsItWasSent(t *testing.T) {
 		require.Empty(t, r.header.Get("Origin"))
 		require.Equal(t, "127.0.0.1", r.header.Get("X-Forwarded-For"))
 	}
-	require.Equal(t, http.StatusNotFound, ask(t, http.MethodGet, url+"/smaran/c/v1/fleet", "").code)
+	require.Equal(t, http.StatusNotFound, ask(t, http.MethodPost, url+"/smaran/c/v1/sessions", "").code)
+	for _, path := range []string{"/v1/fleet?sessions=true", "/v1/calls/../fleet", "/v1/calls%2f..%2ffleet", "/smaran.v1.SmaranService/GetFleet", "/inferences"} {
+		require.Equal(t, http.StatusNotFound, ask(t, http.MethodGet, url+"/smaran/a"+path, "").code, path)
+	}
 	require.Equal(t, http.StatusNotFound, ask(t, http.MethodGet, url+"/smaran/a", "").code)
-	require.Equal(t, http.StatusMethodNotAllowed, ask(t, http.MethodPut, url+"/smaran/a/v1/fleet", "").code)
+	require.Equal(t, http.StatusMethodNotAllowed, ask(t, http.MethodPut, url+"/smaran/a/v1/calls", "").code)
 }
 
 func TestACookieIsItsLanesAlone(t *testing.T) {
