@@ -25,13 +25,16 @@ var measure = flag.Int("measure", 0, "measure each event so often, and print doc
 // plays anything is what a listener would call a gap. It sees blocks of 128 samples, 3 ms. The sound that a browser makes up where packets
 // are missing counts as sound here.
 const listen = `
+let saying = 0;
 const worklet = 'registerProcessor("peak", class extends AudioWorkletProcessor {' +
+	'constructor() { super(); this.port.onmessage = () => { this.over = true; }; }' +
 	'process([input]) { let peak = 0; for (const s of input[0] ?? []) peak = Math.max(peak, Math.abs(s));' +
-	'this.port.postMessage([currentFrame, peak]); return true; } });';
+	'this.port.postMessage([currentFrame, peak]); return !this.over; } });';
 const context = new AudioContext();
 const ready = context.audioWorklet.addModule(URL.createObjectURL(new Blob([worklet], { type: "text/javascript" })));
 const blocks = new Map(); // by frame, the loudest of what can be heard
 const changes = new WeakMap(); // of an element, [frame, muted]
+const nodes = new WeakMap();
 const { set: setMuted, get: getMuted } = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, "muted");
 Object.defineProperty(HTMLMediaElement.prototype, "muted", { get: getMuted, set(muted) {
 	setMuted.call(this, muted);
@@ -40,18 +43,21 @@ Object.defineProperty(HTMLMediaElement.prototype, "muted", { get: getMuted, set(
 const { set: setSource, get: getSource } = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, "srcObject");
 Object.defineProperty(HTMLMediaElement.prototype, "srcObject", { get: getSource, set(stream) {
 	setSource.call(this, stream);
+	nodes.get(this)?.port.postMessage("over"); // what goes on measuring takes time from what is measured
 	if (stream) ready.then(() => {
 		const node = new AudioWorkletNode(context, "peak");
+		nodes.set(this, node);
 		node.port.onmessage = ({ data: [frame, peak] }) => {
+			if (!saying) return;
 			if (changes.get(this)?.findLast(([at]) => at <= frame)?.[1] === false) blocks.set(frame, Math.max(peak, blocks.get(frame) ?? 0));
 			else if (!blocks.has(frame)) blocks.set(frame, 0);
 		};
 		context.createMediaStreamSource(stream).connect(node).connect(context.destination);
 	});
 } });
-let saying;
 window.speak = (on) => {
 	clearInterval(saying);
+	saying = 0;
 	blocks.clear();
 	if (!on) return;
 	const { session } = document.querySelector(".phone").dataset;
@@ -75,10 +81,10 @@ window.quiet = () => {
 
 // figures of one kind of event under one backend.
 type figures struct {
-	event, backend        string
-	what                  map[string]int
-	gap, quiet, took      []float64
-	cold, answers, events int
+	event, backend     string
+	what               map[string]int
+	gap, quiet, took   []float64
+	cold, lost, events int
 }
 
 // TestMeasure prints a table; it fails only where the call is lost.
@@ -120,9 +126,10 @@ func measureBackend(t *testing.T, backend string) []*figures {
 		nothing.gap = append(nothing.gap, gap)
 		r.hangUp(t)
 	}
-	r.call(t, "tone")
-	r.ask(t)
 	for range *measure {
+		r.reload(t)
+		r.call(t, "tone")
+		r.ask(t)
 		r.event(t, rollout, func() { r.do(t, "rollout") })
 		r.event(t, drain, func() { r.do(t, "stop="+r.pod(t)) })
 		r.event(t, kill, func() { r.do(t, "kill="+r.pod(t)) })
@@ -181,9 +188,11 @@ func (r *rig) note(t *testing.T, f *figures, began float64, spoken bool) {
 	if spoken && did["redialled"] == 0 { // the agent at a new pod is silent until it is told to speak
 		f.quiet = append(f.quiet, quiet)
 	}
-	f.answers++
 	if strings.HasPrefix(answer, "cold") {
 		f.cold++
+	}
+	if strings.HasSuffix(answer, "lost") {
+		f.lost++
 	}
 	t.Logf("%s, %s: %v gap %.0f took %.0f quiet %.0f: %s", f.backend, f.event, did, gap, took, quiet, answer)
 }
@@ -191,10 +200,10 @@ func (r *rig) note(t *testing.T, f *figures, began float64, spoken bool) {
 func show(all []*figures) {
 	out := table.NewWriter()
 	out.SetOutputMirror(os.Stdout)
-	out.AppendHeader(table.Row{"event", "backend", "events", "migrated", "redialled", "misrouted", "failed", "cold next answers", "gap, ms", "quiet, ms", "set-up, ms"})
+	out.AppendHeader(table.Row{"event", "backend", "events", "migrated", "redialled", "misrouted", "failed", "cold", "conversation lost", "gap, ms", "quiet, ms", "set-up, ms"})
 	for _, f := range all {
 		out.AppendRow(table.Row{f.event, f.backend, f.events, f.what["migrated"], f.what["redialled"], f.what["misrouted"],
-			f.what["stayed"] + f.what["failed"], fmt.Sprintf("%d of %d", f.cold, f.answers), spread(f.gap), spread(f.quiet), spread(f.took)})
+			f.what["stayed"] + f.what["failed"], f.cold, f.lost, spread(f.gap), spread(f.quiet), spread(f.took)})
 	}
 	out.RenderMarkdown()
 }

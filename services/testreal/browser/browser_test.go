@@ -84,6 +84,19 @@ func TestAMicrophoneIsThereUnlessItIsDenied(t *testing.T) {
 	}
 }
 
+func TestFirefoxIsDriven(t *testing.T) {
+	f := browser.StartFirefox(t, nil)
+	f.Navigate(t, page(t, "<p>here</p>"))
+	var text string
+	f.Eval(t, `document.querySelector("p").textContent`, &text)
+	require.Equal(t, "here", text)
+	f.Eval(t, `new Promise((r) => setTimeout(r, 1, "later"))`, &text)
+	require.Equal(t, "later", text)
+	var nothing any = 1
+	f.Eval(t, `undefined`, &nothing)
+	require.Nil(t, nothing)
+}
+
 func TestABrokenStreamIsKnown(t *testing.T) {
 	b := browser.Start(t)
 	b.Do(t, chromedp.Navigate(page(t, `<script>new EventSource("/stream")</script>`)))

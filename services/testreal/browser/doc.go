@@ -1,6 +1,6 @@
-// Package browser lets tests drive a real Chromium: it starts a headless one, a process of its own for each test, keeps what its page wrote to
-// the console, takes pictures, and ends it with the test.
+// Package browser lets tests drive real browsers, Chromium and Firefox: it starts a headless one, a process of its own for each test, and ends
+// it with the test. Of Chromium it keeps what its page wrote to the console, and takes pictures.
 //
-// It finds elements and clicks them by chromedp, whose context a Browser holds. What a page should do is the tests' business. It is apart from
-// package testreal because chromedp, with all of the DevTools protocol, takes long to compile.
+// In Chromium elements are found and clicked by chromedp, whose context a Browser holds. What a page should do is the tests' business. It is
+// apart from package testreal because chromedp, with all of the DevTools protocol, takes long to compile.
 package browser

@@ -258,7 +258,7 @@ export class Caller {
       } catch (error) {
         if (until.aborted) return;
         if (ownerMoved(error)) {
-          this.#misrouted(call, "the event stream");
+          this.#misrouted(call, "another pod");
           return;
         }
       }
@@ -334,11 +334,9 @@ export class Caller {
     call.ask({ why: "misroute", pod: call.pod });
   }
 
-  // served takes note of what a pod says of the session.
+  // served tells what a pod says of the session.
   #served(served) {
-    if (!served) return;
-    this.#ledger.saw(served);
-    this.#tell("pod", { pod: served.pod, turn: Number(served.turn ?? 0), epoch: this.#ledger.epoch });
+    if (served) this.#tell("pod", { pod: served.pod, turn: Number(served.turn ?? 0), epoch: Number(served.epoch ?? 0) });
   }
 
   #state(state) { this.#tell("state", state); }

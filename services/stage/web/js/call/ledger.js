@@ -6,7 +6,7 @@ export class Ledger {
   #sent = 0;
   #adopted = 0;
   #point = { turn: 0, checksum: "" };
-  // epoch is the highest that the caller saw.
+  // epoch is the highest that any answer named.
   epoch = 0;
 
   next() {
@@ -18,11 +18,7 @@ export class Ledger {
       this.#adopted = seq;
       this.#point = { turn: Number(served.turn ?? 0), checksum: served.checksum ?? "" };
     }
-    this.saw(served);
-  }
-
-  saw(served) {
-    this.epoch = Math.max(this.epoch, Number(served?.epoch ?? 0));
+    this.epoch = Math.max(this.epoch, Number(served.epoch ?? 0));
   }
 }
 

@@ -192,6 +192,7 @@ class Panel {
         for (const name of ["pod", "turn", "epoch", "backend"]) if (detail[name] !== undefined) this.facts[name](String(detail[name]));
         break;
       case "stream":
+        this.#agent?.close();
         this.#agent = this.#sound.heard(detail);
         break;
       case "transcript":
@@ -200,7 +201,7 @@ class Panel {
         break;
       case "answer":
         this.facts.answer(detail.error ?? `${word(detail.served?.state)}, ${millis(detail.took)} ms, ${detail.served?.pod ?? ""}`
-          + (detail.forwarded ? `, passed on by ${detail.forwarded}` : ""));
+          + (detail.forwarded ? `, passed on by ${detail.forwarded}` : "") + (detail.stateLost ? ", the conversation was lost" : ""));
         break;
       case "history": {
         const { at, kind, text, ...data } = historyLine(detail);
@@ -218,13 +219,15 @@ class Panel {
 
   #ask(e) {
     e.preventDefault();
-    this.#caller?.ask(this.question.value);
+    if (!this.#caller) return;
+    this.facts.answer("asked");
+    this.#caller.ask(this.question.value);
   }
 
   async #draw() {
     const caller = this.#caller;
-    this.mine.set(this.#sound?.level() ?? 0);
-    this.theirs.set(this.#agent?.() ?? 0);
+    this.mine.set(this.#sound?.mine.level() ?? 0);
+    this.theirs.set(this.#agent?.level() ?? 0);
     if (!caller?.line) return;
     this.facts.gap(millis(caller.ear.longest()));
     const s = await caller.stats.of(caller.line).catch(() => undefined); // it was closed meanwhile

@@ -21,7 +21,7 @@ export class Sound {
     // name is microphone or test tone; reason is why it is not what was asked for.
     this.name = name;
     this.reason = reason;
-    this.level = meter(context, new MediaStream([track]));
+    this.mine = meter(context, new MediaStream([track]));
   }
 
   // heard is a meter of somebody else's sound, which has to be played somewhere besides.
@@ -85,14 +85,18 @@ function render(rate) {
   return buffer;
 }
 
-// meter is a function that gives how loud a stream is now, from 0 (-60 dBFS and below) to 1.
+// meter has a level, how loud a stream is now, from 0 (-60 dBFS and below) to 1. It is to be closed with the stream.
 function meter(context, stream) {
   const analyser = new AnalyserNode(context, { fftSize: 1024 });
-  context.createMediaStreamSource(stream).connect(analyser);
+  const source = context.createMediaStreamSource(stream);
+  source.connect(analyser);
   const samples = new Float32Array(analyser.fftSize);
-  return () => {
-    analyser.getFloatTimeDomainData(samples);
-    const square = samples.reduce((sum, s) => sum + s * s, 0) / samples.length;
-    return Math.max(0, Math.min(1, 1 + (10 * Math.log10(square + 1e-12)) / 60));
+  return {
+    level() {
+      analyser.getFloatTimeDomainData(samples);
+      const square = samples.reduce((sum, s) => sum + s * s, 0) / samples.length;
+      return Math.max(0, Math.min(1, 1 + (10 * Math.log10(square + 1e-12)) / 60));
+    },
+    close: () => source.disconnect(),
   };
 }
