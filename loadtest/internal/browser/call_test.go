@@ -99,8 +99,10 @@ func TestUnderAHashACallIsMisroutedAndRedialled(t *testing.T) {
 }
 
 func TestACallIsRedialledWhenItsPodDies(t *testing.T) {
-	r := open(t, "istio-hash")
+	r := open(t, "redis") // which asks the pod that the call is redialled to
 	r.call(t, "tone")
+	r.ask(t)
+	r.ask(t)
 	_ = browser.Eval[bool](t, r.Browser, `window.sameDocument = true`)
 	from := r.pod(t)
 	r.do(t, "kill="+from)
@@ -109,6 +111,9 @@ func TestACallIsRedialledWhenItsPodDies(t *testing.T) {
 	require.Equal(t, "lost", redialled.Why)
 	require.NotEqual(t, from, redialled.To)
 	require.True(t, browser.Eval[bool](t, r.Browser, `window.sameDocument`))
+
+	r.ask(t)
+	t.Log(r.happened(t, "lost", 1).Text)
 
 	// A frozen pod says nothing: silence does.
 	from = r.pod(t)

@@ -90,6 +90,8 @@ export class Caller {
   // the next offers bring them, since a pod that was just chosen can't be reached by the next request yet.
   #gather = 0;
   #ledger = new Ledger();
+  // turn that the agent was last heard to be at, in words or in sound.
+  #turn = 0;
   #stop = new AbortController();
   ear = new Ear();
   stats = new Stats();
@@ -183,7 +185,10 @@ export class Caller {
       // It is no misroute where another pod is asked, the one that the second call leaves too: most often the agent has learned our address from
       // our checks by then.
       trickle: (offered, text) => this.#edge.trickle(offered, text, within).catch(() => {}),
-      transcript: (t) => this.#tell("transcript", t),
+      transcript: (t) => {
+        this.#stands(Number(t.turn ?? 0));
+        this.#tell("transcript", t);
+      },
     });
     if (line.trickled && !this.#relay) this.#gather = gatherWithin;
     return line;
@@ -321,12 +326,25 @@ export class Caller {
       this.#ledger.adopt(seq, served);
       this.#tell("answer", { ...answer, ...verdict, took });
       if (verdict.misroute) this.#misrouted(call, served.pod, verdict.stateLost);
-      else this.#served(served);
+      else {
+        if (verdict.stateLost) {
+          this.#history({ kind: "lost", by: served.pod, turn: at.turn });
+          this.#turn = 0; // told once
+        }
+        this.#stands(Number(served.turn ?? 0));
+        this.#served(served);
+      }
     } catch (error) {
       if (this.#stop.signal.aborted) return;
       this.#tell("answer", { error: describe(error) });
       if (call && call === this.#call && ownerMoved(error)) this.#misrouted(call, "another pod");
     }
+  }
+
+  // stands takes the turn of an answer. One that is the first again, after others, comes from a pod that has nothing of the conversation.
+  #stands(turn) {
+    if (turn === 1 && this.#turn > 1) this.#history({ kind: "lost", by: this.#call?.pod ?? "", turn: this.#turn });
+    this.#turn = turn;
   }
 
   #misrouted(call, by, stateLost = false) {

@@ -179,6 +179,7 @@ class Panel {
 
   #state(state) {
     attribute(this.root, "data-state", state);
+    this.root.dispatchEvent(new CustomEvent("phone", { bubbles: true, detail: this.#caller !== null || this.#busy !== null }));
     put(this.state, state === "on the call" && this.#sound ? `on the call, by ${this.#sound.name}` : states[state]);
     this.#enable();
   }
@@ -205,7 +206,12 @@ class Panel {
         break;
       case "history": {
         const { at, kind, text, ...data } = historyLine(detail);
-        const item = h("li", { "data-kind": kind }, h("time", { dateTime: at.toISOString() }, at.toLocaleTimeString()), ` ${text}`);
+        // Attempts that fail one after another for one reason are one line.
+        const last = this.history.firstChild;
+        const again = kind === "failed" && last?.dataset.text === text ? Number(last.dataset.times ?? 1) + 1 : 1;
+        if (again > 1) last.remove();
+        const item = h("li", { "data-kind": kind, "data-text": text, "data-times": String(again) },
+          h("time", { dateTime: at.toISOString() }, at.toLocaleTimeString()), ` ${text}${again > 1 ? ` (${again} times)` : ""}`);
         for (const [name, value] of Object.entries(data)) if (value !== undefined) item.dataset[name] = value;
         this.#add(this.history, item);
       }
