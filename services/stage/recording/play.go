@@ -95,8 +95,8 @@ func (p *Player) Steer(s Steering) error {
 			return err
 		}
 	}
-	if s.AtMs != nil && !(*s.AtMs >= 0 && *s.AtMs <= maxMillis) {
-		return fmt.Errorf("%w: at %g ms, expected 0 to %g", ErrSteering, *s.AtMs, millis(p.options.Recording.Length()))
+	if s.AtMs != nil && (!(*s.AtMs >= 0) || math.IsInf(*s.AtMs, 1)) {
+		return fmt.Errorf("%w: at %g ms, expected 0 or more", ErrSteering, *s.AtMs)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,8 +106,9 @@ func (p *Player) Steer(s Steering) error {
 	}
 	anew := false
 	if s.AtMs != nil {
-		to := time.Duration(*s.AtMs * float64(time.Millisecond))
-		p.position = min(max(to, p.options.Recording.Start()), p.options.Recording.Length())
+		r := p.options.Recording
+		to := time.Duration(min(*s.AtMs, millis(r.Length())) * float64(time.Millisecond)) // a later time may be no Duration
+		p.position = min(max(to, r.Start()), r.Length())
 		anew = true
 	}
 	p.show(anew)

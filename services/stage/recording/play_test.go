@@ -104,7 +104,7 @@ func TestAJumpShowsWhatWasThere(t *testing.T) {
 	for _, jump := range []struct {
 		to, at   float64
 		sessions int
-	}{{2450, 2450, 15}, {1100, 1100, 2}, {0, 1000, 1}, {1e6, 2900, 20}, {2899, 2899, 19}} {
+	}{{2450, 2450, 15}, {1100, 1100, 2}, {0, 1000, 1}, {1e6, 2900, 20}, {1e12, 2900, 20}, {1e300, 2900, 20}, {2899, 2899, 19}} {
 		require.NoError(t, s.Steer(recording.Steering{AtMs: ptr(jump.to)}))
 		require.Equal(t, jump.at, s.at())
 		require.Equal(t, jump.sessions, sessions(t, s.scene))
