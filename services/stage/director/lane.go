@@ -44,8 +44,8 @@ type lane struct {
 
 	pods     pods
 	sessions map[string]*session
-	// spent are callers' sessions that are over.
-	spent map[string]struct{}
+	// spent are sessions that are over, and whether they were a caller's: only a new call brings others back.
+	spent map[string]bool
 
 	load     load
 	attached bool
@@ -93,7 +93,7 @@ func newLane(info venue.Lane) *lane {
 
 // anew begins counting from 0, with no session and no event.
 func (l *lane) anew() {
-	l.sessions, l.spent = map[string]*session{}, map[string]struct{}{}
+	l.sessions, l.spent = map[string]*session{}, map[string]bool{}
 	l.meter, l.moves, l.events = meter.New(), moves.New(), nil
 }
 

@@ -14,7 +14,7 @@ const (
 	silentAfter = 1500 * time.Millisecond
 	// strangeAfter is how long a crowd may take to tell of a session that pods have already: after that it is no caller's.
 	strangeAfter = 2 * time.Second
-	// leftAfter is how long a session that no pod has is shown, if no crowd tells of it.
+	// leftAfter is how long a session that no crowd tells of is shown without a call or a new turn, whichever pods list it.
 	leftAfter = 10 * time.Second
 	// idleAfter is how long a caller without a call may ask nothing, at least, and still be one.
 	idleAfter = 5 * time.Second
@@ -127,24 +127,37 @@ func (s *session) claims(h held) {
 	s.held = h
 }
 
+// called says that pods know of a call or a turn of a session. A caller's is active by its crowd's account alone.
+func (s *session) called(now time.Duration) {
+	if !s.crowd {
+		s.active = now
+	}
+}
+
 // bySmaran takes the pods' own account of all sessions.
 func (l *lane) sessionsBySmaran(r *smaranv1.GetFleetResponse, asked, now time.Duration) {
 	answered := map[string]bool{}
 	for _, p := range r.GetPods() {
 		answered[p.GetPod()] = true
 		for _, own := range p.GetSessionList() {
+			if callers, spent := l.spent[own.GetSession()]; spent && !callers && own.GetCallHeld() {
+				delete(l.spent, own.GetSession())
+			}
 			s := l.session(own.GetSession(), now, false)
 			if s == nil {
 				continue
 			}
 			h := held{pod: p.GetPod(), turn: own.GetTurn(), epoch: own.GetEpoch(), call: own.GetCallHeld(), asked: asked}
+			if h.call {
+				s.called(now)
+			}
 			if own.GetOwner() != "" && own.GetOwner() != p.GetPod() {
 				continue // a copy
 			}
-			s.claims(h)
-			if !s.crowd {
-				s.active = now
+			if h.turn > s.held.turn {
+				s.called(now)
 			}
+			s.claims(h)
 		}
 	}
 	for _, s := range l.sessions {
@@ -212,17 +225,15 @@ func (l *lane) fillSessions(f *stagev1.Frame, now time.Duration) (owned map[stri
 	return owned
 }
 
-// removeSession takes a session away; if it was a caller's, what pods still have of it is no other session.
+// removeSession takes a session away; what pods still have of it is no other session.
 func (l *lane) removeSession(f *stagev1.Frame, id string) {
 	s := l.sessions[id]
 	delete(l.sessions, id)
 	l.moves.Forget(id)
-	if s.crowd {
-		if len(l.spent) >= maxSessions {
-			clear(l.spent)
-		}
-		l.spent[id] = struct{}{}
+	if len(l.spent) >= maxSessions {
+		clear(l.spent)
 	}
+	l.spent[id] = s.crowd
 	if s.visible {
 		f.Gone = append(f.Gone, &stagev1.Gone{Lane: l.info.ID, Thing: &stagev1.Gone_Session{Session: id}})
 	}

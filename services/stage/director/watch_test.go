@@ -13,6 +13,7 @@ import (
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
 	"github.com/smaran-v2/smaran/services/affinity"
 	"github.com/smaran-v2/smaran/services/stage/director"
+	"github.com/smaran-v2/smaran/services/stage/venue"
 )
 
 func TestALaneShowsItsFleet(t *testing.T) {
@@ -226,6 +227,37 @@ func TestASessionThatNoCallerHasIsABrowsers(t *testing.T) {
 		require.Empty(r, r.session("a", "browser").GetPod())
 		r.pass(6 * time.Second)
 		require.Nil(r, r.session("a", "browser"), "it is over")
+	})
+}
+
+func TestABrowsersSessionWithoutACallLeavesThoughPodsKeepIt(t *testing.T) {
+	f := newFleet("istio-hash", "ring", 3)
+	inBubble(t, newPlace(f), load, func(r *rig) {
+		call, ended := has("browser", 3, 0), has("browser", 3, 0)
+		call.CallHeld = true
+		f.keeps("jarvis-1", call)
+		r.crowd("a")
+		r.pass(20 * time.Second)
+		require.True(r, r.session("a", "browser").GetCallUp())
+		f.keeps("jarvis-1", ended)
+		r.pass(5 * time.Second)
+		require.False(r, r.session("a", "browser").GetCallUp(), "it may call again")
+		r.pass(6 * time.Second)
+		require.Nil(r, r.session("a", "browser"))
+		r.pass(10 * time.Second)
+		require.Nil(r, r.session("a", "browser"), "what the pod lists does not bring it back")
+
+		f.keeps("jarvis-1", call)
+		r.pass(3 * time.Second)
+		require.True(r, r.session("a", "browser").GetCallUp(), "a new call does")
+		f.keeps("jarvis-1", ended)
+		r.pass(time.Second)
+		require.NotNil(r, r.session("a", "browser"))
+		r.order(director.Order{Verb: venue.Reset})
+		r.pass(time.Second)
+		require.Nil(r, r.session("a", "browser"), "a reset takes it away at once")
+		r.pass(5 * time.Second)
+		require.Nil(r, r.session("a", "browser"))
 	})
 }
 
