@@ -52,11 +52,35 @@ func TestScreens(t *testing.T) {
 				b.Do(t, chromedp.EmulateViewport(at[0], at[1]), chromedp.Reload())
 				shown(t, b)
 				settle(t, b)
+				inside(t, b)
 				b.Screenshot(t, fmt.Sprintf("stage-%dx%d-%s-%d", at[0], at[1], theme, pods))
 			}
 		}
 		quiet(t, b)
 	}
+}
+
+// TestAPhoneShowsARecordingWithoutScrollingAside is the player where there is least room.
+func TestAPhoneShowsARecordingWithoutScrollingAside(t *testing.T) {
+	s := newShow(t)
+	talk(s.scene, 3)
+	s.scene.Change(func(c *scene.Change) { c.Recording(recorded(40_000, 0)) })
+	b := s.open(t, "")
+	b.Do(t, chromedp.EmulateViewport(390, 844), chromedp.Reload())
+	shown(t, b)
+	settle(t, b)
+	b.Await(t, `document.querySelector("#replay").checkVisibility()`, "")
+	inside(t, b)
+	b.Screenshot(t, "stage-390x844-light-replay")
+	quiet(t, b)
+}
+
+// inside asserts that nothing of the page's frame is beside the window.
+func inside(t testing.TB, b *browser.Browser) {
+	t.Helper()
+	require.Empty(t, browser.Eval[[]string](t, b, `[document.documentElement, ...document.querySelectorAll(".top *, #bars *, #lanes, .lane")]
+		.filter((e) => e.checkVisibility() && (e === document.documentElement ? e.scrollWidth : e.getBoundingClientRect().right) > innerWidth + 1)
+		.map((e) => e.tagName + "." + e.className)`))
 }
 
 // TestScreensOfChange are pictures of what is seen only for moments.
