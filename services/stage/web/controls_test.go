@@ -82,8 +82,8 @@ func TestControlsSendOrders(t *testing.T) {
 	}
 
 	b.Do(t, chromedp.Evaluate[chromedp.Void](`{
-		const e = document.querySelector('[data-lane="b"] select'); e.value = "redis"; e.dispatchEvent(new Event("change"));
-	}`))
+		const e = document.querySelector('[data-lane="b"] select'); for (const value of ["app-hash", "redis"]) { e.value = value; e.dispatchEvent(new Event("change")); }
+	}`), chromedp.Click(`[data-lane="b"] [data-verb="change"]`))
 	require.Equal(t, []director.Order{{Verb: venue.Backend, Backend: "redis", Lanes: []string{"b"}}}, s.doer.take(t, 1))
 
 	// What is off is switched on by the same buttons.

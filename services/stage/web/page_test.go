@@ -233,7 +233,7 @@ func TestThePageComesBackByItself(t *testing.T) {
 	link := `document.getElementById("link").textContent`
 	b.Await(t, link+` === "live"`, link)
 	again := s.stop()
-	b.Await(t, link+` === "reconnecting"`, link)
+	b.Await(t, link+`.startsWith("reconnecting; this is of ") && document.getElementById("lanes").hasAttribute("data-stale")`, link)
 	again()
 	b.Await(t, link+` === "live"`, link)
 	quiet(t, b, browser.BrokenStream)

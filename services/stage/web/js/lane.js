@@ -35,11 +35,24 @@ export class Lane {
     p.select = h("select", {
       "aria-label": `Backend of lane ${id}`,
       "data-verb": "backend",
-      onchange: () => {
-        backend(id, p.select.value);
-        p.select.value = "";
-      },
+      onchange: () => show(p.change, p.select.value !== ""),
     });
+    // Arrow keys go through a list's values one after another: what is chosen is done by the button.
+    p.change = h(
+      "button",
+      {
+        type: "button",
+        hidden: true,
+        "data-verb": "change",
+        onclick: () => {
+          backend(id, p.select.value);
+          p.select.value = "";
+          show(p.change, false);
+          p.select.focus();
+        },
+      },
+      "Change",
+    );
     p.late = h("p.late", { hidden: true });
     p.reason = h("p.reason", { hidden: true });
     p.rows = h("tbody");
@@ -68,6 +81,7 @@ export class Lane {
           p.busy,
           h("span.push"),
           p.select,
+          p.change,
           p.toggle,
         ),
         p.reason,

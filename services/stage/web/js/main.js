@@ -33,6 +33,7 @@ byID("bars").append(replay.element, controls.element, controls.error, legend.ele
 byID("events").append(events.element);
 byID("legend-toggle").addEventListener("click", toggleLegend);
 byID("call-toggle").addEventListener("click", toggleCall);
+byID("call").addEventListener("phone", (e) => put(byID("call-toggle"), e.detail ? "On a call" : "Call the agent"));
 controls.onunauthorized = () => {
   show(byID("token-box"), true);
   byID("token").focus();
@@ -73,7 +74,11 @@ function showLink() {
   show(byID("call-toggle"), !recording); // nobody answers there
   if (recording) showCall(false);
   const state = recording && store.link() === "live" ? "recording" : store.link();
-  put(byID("link"), state);
+  // What is shown when nothing comes any more is of then.
+  const stale = state === "reconnecting";
+  if (!stale) put(byID("link"), state);
+  else if (byID("link").dataset.state !== state) put(byID("link"), `reconnecting; this is of ${new Date().toLocaleTimeString()}`);
+  attribute(byID("lanes"), "data-stale", stale ? "" : null);
   attribute(byID("link"), "data-state", state);
 }
 

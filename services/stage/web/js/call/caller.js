@@ -182,8 +182,8 @@ export class Caller {
     const line = await Line.dial({
       sound: this.#sound, servers: this.#servers, relay: this.#relay, gather: this.#gather, place: this.#place, signal: within,
       offer: (sdp) => this.#edge.offer(sdp, headers, within),
-      // It is no misroute where another pod is asked, the one that the second call leaves too: most often the agent has learned our address from
-      // our checks by then.
+      // It is no misroute where another pod is asked, the one that the second call leaves too: most often our checks have told the agent our
+      // address by then.
       trickle: (offered, text) => this.#edge.trickle(offered, text, within).catch(() => {}),
       transcript: (t) => {
         this.#stands(Number(t.turn ?? 0));
