@@ -1106,7 +1106,7 @@ type Event struct {
 	// Sessions with an answer before and after it, and of them those that another pod answers now.
 	Observed uint32 `protobuf:"varint,9,opt,name=observed,proto3" json:"observed,omitempty"`
 	Moved    uint32 `protobuf:"varint,10,opt,name=moved,proto3" json:"moved,omitempty"`
-	// What the algorithm says of all sessions that the crowd has; absent where it can't be computed.
+	// What the algorithm says of the crowd's sessions that had an answer before; absent where it can't be computed.
 	Expected *uint32 `protobuf:"varint,11,opt,name=expected,proto3,oneof" json:"expected,omitempty"`
 	// By class, from this event's start to the next one's.
 	Counts map[string]uint32 `protobuf:"bytes,12,rep,name=counts,proto3" json:"counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`

@@ -63,7 +63,7 @@ func (l *lane) finish(e *event, pod string, err error, now time.Duration) {
 	l.expect()
 }
 
-// expect computes how many sessions the current event moves, by the endpoints as they are now. Callers that send no session follow no
+// expect computes how many of the sessions that had been answered before it the current event moves, by the endpoints as they are now. Callers that send no session follow no
 // prediction.
 func (l *lane) expect() {
 	if len(l.events) == 0 {
@@ -74,7 +74,7 @@ func (l *lane) expect() {
 	if e.hash == l.hash && !l.load.headerless {
 		var sessions []string
 		for id, s := range l.sessions {
-			if s.crowd {
+			if s.crowd && l.moves.Had(e.id, id) { // one that begins afterwards has nowhere to move from
 				sessions = append(sessions, id)
 			}
 		}

@@ -92,6 +92,17 @@ func (a *Account) Gap(at, length time.Duration) {
 // Forget drops a session that is no more. What it did to events before stays.
 func (a *Account) Forget(session string) { delete(a.last, session) }
 
+// Had is whether a session had an answer before an event. While the event is the last one, that is known.
+func (a *Account) Had(id uint32, session string) bool {
+	for _, e := range slices.Backward(a.events) {
+		if e.id == id {
+			_, had := e.before[session]
+			return had
+		}
+	}
+	return false
+}
+
 // Tally of an event; all zero where there is none of that id.
 func (a *Account) Tally(id uint32) Tally {
 	for _, e := range a.events {

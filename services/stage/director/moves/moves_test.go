@@ -152,3 +152,13 @@ func TestAnEventIsClosedLongAfterTheNextBegan(t *testing.T) {
 	require.EqualValues(t, 1, a.Tally(1).Moved, "what comes a minute late changes nothing")
 	require.Equal(t, want, a.Tally(1).Counts)
 }
+
+func TestAnEventConcernsWhoWasAnsweredBefore(t *testing.T) {
+	a := moves.New()
+	a.Answer("early", "10.0.0.1:80", time.Second, 2*time.Second)
+	a.Begin(1, 3*time.Second)
+	a.Answer("late", "10.0.0.1:80", 4*time.Second, 5*time.Second)
+	require.True(t, a.Had(1, "early"))
+	require.False(t, a.Had(1, "late"))
+	require.False(t, a.Had(2, "early"), "there is no such event")
+}
