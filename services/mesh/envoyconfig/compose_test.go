@@ -88,7 +88,8 @@ func TestComposeNumbersItsPods(t *testing.T) {
 		for _, want := range []string{
 			fmt.Sprintf("  jarvis-%d:\n", n),
 			fmt.Sprintf("    hostname: jarvis-%d\n", n),
-			fmt.Sprintf(`JARVIS_ADDRESS: "${SUBNET:-10.231.77}.%d:8080", JARVIS_MEDIA_LISTEN: ":%d", JARVIS_SEED: "${SMARAN_SEED:+${SMARAN_SEED:-}%d}"`, 10+n, 20000+n, n),
+			fmt.Sprintf(`JARVIS_ADDRESS: "${SUBNET:-10.231.77}.%[1]d:8080", JARVIS_MEDIA_ADVERTISE: "${HOST_ADDRESS:-127.0.0.1},${SUBNET:-10.231.77}.%[1]d", `+
+				`JARVIS_MEDIA_LISTEN: ":%[2]d", JARVIS_SEED: "${SMARAN_SEED:+${SMARAN_SEED:-}%[3]d}"`, 10+n, 20000+n, n),
 			fmt.Sprintf(`    ports: ["${HOST_ADDRESS:-127.0.0.1}:%[1]d:%[1]d/udp", "${ADMIN_ADDRESS:-127.0.0.1}:%[2]d:9090"]`, 20000+n, 9100+n),
 			fmt.Sprintf(`    networks: {pods: {ipv4_address: "${SUBNET:-10.231.77}.%d", aliases: [jarvis]}}`, 10+n),
 		} {
