@@ -36,7 +36,7 @@ func Start(t testing.TB, name string, args ...string) {
 func start(t testing.TB, name, path string, args ...string) *process {
 	t.Helper()
 	cmd := exec.Command(path, args...)
-	written := &output{}
+	written := &Output{}
 	p := &process{name: name, output: written, exited: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = written, written
 	// The program's children may hold its output open; do not wait for those.
@@ -89,19 +89,19 @@ func (p *process) await(t testing.TB, ready func() bool) bool {
 	}
 }
 
-// output collects what a program writes, from its start on, while others read it.
-type output struct {
+// Output collects what a program writes, from its start on, while others read it.
+type Output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (o *output) Write(b []byte) (int, error) {
+func (o *Output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buf.Write(b)
 }
 
-func (o *output) String() string {
+func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buf.String()
