@@ -93,6 +93,8 @@ export class Caller {
   // turn that the agent was last heard to be at, in words or in sound.
   #turn = 0;
   #stop = new AbortController();
+  #unsettled = null;
+  #settling;
   ear = new Ear();
   stats = new Stats();
 
@@ -129,6 +131,7 @@ export class Caller {
   async #end() {
     const call = this.#call;
     this.#call = null;
+    this.#settle();
     this.ear.close();
     if (call) {
       call.follow.abort();
@@ -156,6 +159,7 @@ export class Caller {
   // placeCall dials until a call is up. why is null for the first call.
   async #placeCall(why, signal) {
     this.#state(why ? "redialling" : "dialling");
+    this.#settle();
     this.ear.anew(); // what is silent now still counts
     const began = performance.now();
     for (let attempt = 1; ; attempt++) {
@@ -166,7 +170,7 @@ export class Caller {
         const call = this.#up(line, signal);
         line.hear(true);
         this.ear.to(line);
-        this.#settled(why ? { kind: "redialled", from: why.pod, to: call.pod, why: why.why, took } : { kind: "called", to: call.pod, took }, signal);
+        this.#settled(why ? { kind: "redialled", from: why.pod, to: call.pod, why: why.why, took } : { kind: "called", to: call.pod, took });
         return call;
       } catch (error) {
         signal.throwIfAborted();
@@ -208,6 +212,7 @@ export class Caller {
   // then the old call goes on.
   async #migrate(call, to, signal) {
     this.#state("moving");
+    this.#settle();
     this.ear.anew();
     const began = performance.now();
     const dialling = new AbortController();
@@ -231,7 +236,7 @@ export class Caller {
       this.ear.to(line);
       call.follow.abort(); // a caller has one stream
       const moved = this.#up(line, signal);
-      this.#settled({ kind: "migrated", from: call.pod, to: moved.pod, took }, signal);
+      this.#settled({ kind: "migrated", from: call.pod, to: moved.pod, took });
       await this.#release(call);
       return moved;
     } catch (error) {
@@ -362,15 +367,20 @@ export class Caller {
   #history(entry) { this.#tell("history", { at: new Date(), ...entry }); }
 
   // settled tells of a change of connections once its gap is known.
-  async #settled(entry, signal) {
-    const at = new Date();
-    try {
-      await pause(gapSettles, signal);
-    } catch {
-      return;
-    }
-    this.#tell("history", { at, ...entry, gap: entry.kind === "called" ? undefined : this.ear.longest() });
-    if (entry.kind === "called") this.ear.anew();
+  #settled(entry) {
+    this.#unsettled = { at: new Date(), ...entry };
+    this.#settling = setTimeout(() => this.#settle(), gapSettles);
+  }
+
+  // settle tells of it now, before the next one.
+  #settle() {
+    clearTimeout(this.#settling);
+    const entry = this.#unsettled;
+    this.#unsettled = null;
+    if (!entry) return;
+    if (entry.kind !== "called") entry.gap = this.ear.longest();
+    else this.ear.anew();
+    this.#tell("history", entry);
   }
 }
 

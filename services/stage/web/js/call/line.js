@@ -116,7 +116,8 @@ export class Line {
     this.audio.srcObject = this.stream;
     this.audio.play().catch(() => {}); // without a gesture; the button that called was one
     // The first packet in Chromium, at once. Firefox says so of a description already; there getStats shows the first packet.
-    track.onunmute = () => this.#pc.connectionState === "connected" && this.#arrived();
+    // Chromium says "connected" of the whole connection only after it.
+    track.onunmute = () => ["connected", "completed"].includes(this.#pc.iceConnectionState) && this.#arrived();
   }
 
   #arrived() {
