@@ -33,7 +33,7 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	way, err := newWay(o.Lanes)
+	way, err := newWay(o.Lanes, o.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -23,7 +24,7 @@ type way struct {
 	lanes map[string]*httputil.ReverseProxy
 }
 
-func newWay(lanes []venue.Lane) (*way, error) {
+func newWay(lanes []venue.Lane, log *slog.Logger) (*way, error) {
 	w := &way{lanes: map[string]*httputil.ReverseProxy{}}
 	for _, l := range lanes {
 		if l.ID == "" || l.ID != url.PathEscape(l.ID) {
@@ -39,7 +40,7 @@ func newWay(lanes []venue.Lane) (*way, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: lane %s: %w", ErrOptions, l.ID, err)
 		}
-		w.lanes[l.ID] = proxy(target, director.PathSmaran+l.ID)
+		w.lanes[l.ID] = proxy(target, director.PathSmaran+l.ID, log)
 	}
 	return w, nil
 }
@@ -73,9 +74,10 @@ func passed(asked string) bool {
 	return path.Clean(asked) == asked && slices.ContainsFunc(passedOn, func(p string) bool { return asked == p || strings.HasPrefix(asked, p+"/") })
 }
 
-func proxy(target *url.URL, prefix string) *httputil.ReverseProxy {
+func proxy(target *url.URL, prefix string, log *slog.Logger) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		FlushInterval: -1, // event streams
+		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, prefix)
 			r.Out.URL.RawPath = strings.TrimPrefix(r.In.URL.RawPath, prefix)
