@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -34,7 +35,10 @@ func Create(path string, h Header) (*Recorder, error) {
 		return nil, err
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil, fmt.Errorf("begin the recording: %w: an earlier one is not written over; name another file", err)
+	case err != nil:
 		return nil, fmt.Errorf("begin the recording: %w", err)
 	}
 	r := &Recorder{file: file}
