@@ -109,9 +109,10 @@ func (s *show) serve(t testing.TB, address string) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
+	handler := s.handler // a test may put another one in its place for the next server
 	go func() {
 		served <- httpserver.Serve(ctx, slog.New(slog.DiscardHandler), httpserver.Options{
-			Name: "stage", Listener: l, Handler: s.handler, ShutdownGrace: hang})
+			Name: "stage", Listener: l, Handler: handler, ShutdownGrace: hang})
 	}()
 	end := sync.OnceFunc(func() {
 		cancel()
