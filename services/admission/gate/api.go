@@ -3,20 +3,17 @@ package gate
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
-	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/smaran-v2/smaran/services/internal/apiserver"
 )
 
 // API is what is asked of the API server, in one namespace. Its errors are those of k8s.io/apimachinery/pkg/api/errors.
@@ -36,11 +33,10 @@ type Leases interface {
 	UpdateLease(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error)
 }
 
-// Server is the API of an API server. It knows three resources: client-go's clientset, which knows all, would double the program.
+// Server is the API of an API server.
 type Server struct {
 	namespace    string
-	core, leases *rest.RESTClient
-	carriers     []*http.Client
+	core, leases *apiserver.Group
 }
 
 var _ API = (*Server)(nil)
@@ -52,32 +48,18 @@ func NewServer(config *rest.Config, namespace string, leaseTime time.Duration) (
 		return nil, err
 	}
 	s := &Server{namespace: namespace}
-	client := func(path string, group schema.GroupVersion, timeout time.Duration) (*rest.RESTClient, error) {
-		c := rest.CopyConfig(config)
-		c.APIPath, c.GroupVersion, c.Timeout = path, &group, timeout
-		c.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-		c.QPS = -1 // no limit: whoever asks has pauses of its own
-		c.UserAgent = rest.DefaultKubernetesUserAgent()
-		carrier, err := rest.HTTPClientFor(c)
-		if err != nil {
-			return nil, fmt.Errorf("client of the API server: %w", err)
-		}
-		s.carriers = append(s.carriers, carrier)
-		return rest.RESTClientForConfigAndClient(c, carrier)
-	}
 	var err error
-	if s.core, err = client("/api", corev1.SchemeGroupVersion, 0); err != nil { // a watch lasts
+	if s.core, err = apiserver.Open(config, scheme, corev1.SchemeGroupVersion, 0); err != nil {
 		return nil, err
 	}
-	s.leases, err = client("/apis", coordinationv1.SchemeGroupVersion, leaseTime)
+	s.leases, err = apiserver.Open(config, scheme, coordinationv1.SchemeGroupVersion, leaseTime)
 	return s, err
 }
 
 // Close ends connections that nobody uses.
 func (s *Server) Close() {
-	for _, c := range s.carriers {
-		utilnet.CloseIdleConnectionsFor(c.Transport)
-	}
+	s.core.Close()
+	s.leases.Close()
 }
 
 const (

@@ -4,16 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/smaran-v2/smaran/services/internal/apiserver"
 )
 
 // ErrNoCluster is returned outside a pod.
@@ -31,10 +31,10 @@ func InCluster() (*rest.Config, error) {
 	return config, nil
 }
 
-// client knows one resource of one API group: client-go's clientset, which knows all, would double the program.
+// client knows one resource of one API group.
 type client struct {
 	*cache.ListWatch
-	http *http.Client
+	api *apiserver.Group
 }
 
 func newClient(config *rest.Config, s Service) (*client, error) {
@@ -43,21 +43,11 @@ func newClient(config *rest.Config, s Service) (*client, error) {
 		return nil, err
 	}
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"}) // what errors are written in
-	config = rest.CopyConfig(config)
-	config.GroupVersion = &discoveryv1.SchemeGroupVersion
-	config.APIPath = "/apis"
-	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	config.QPS = -1 // no limit: a reflector has pauses of its own
-	config.UserAgent = rest.DefaultKubernetesUserAgent()
-	transport, err := rest.HTTPClientFor(config)
+	api, err := apiserver.Open(config, scheme, discoveryv1.SchemeGroupVersion, config.Timeout)
 	if err != nil {
 		return nil, err
 	}
-	api, err := rest.RESTClientForConfigAndClient(config, transport)
-	if err != nil {
-		return nil, err
-	}
-	return &client{http: transport, ListWatch: cache.NewFilteredListWatchFromClient(api, resource, s.Namespace,
+	return &client{api: api, ListWatch: cache.NewFilteredListWatchFromClient(api, resource, s.Namespace,
 		func(o *metav1.ListOptions) { o.LabelSelector = discoveryv1.LabelServiceName + "=" + s.Name })}, nil
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/go-logr/logr"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
@@ -58,7 +57,7 @@ func Watch(ctx context.Context, config *rest.Config, s Service, log *slog.Logger
 	starting, started := context.WithTimeout(ctx, startTimeout)
 	defer started()
 	if err := c.preflight(starting, s); err != nil {
-		utilnet.CloseIdleConnectionsFor(c.http.Transport)
+		c.api.Close()
 		return nil, err
 	}
 	w := &Watcher{Sets: latest.New(), service: s, log: log, synced: make(chan struct{}), done: make(chan struct{})}
@@ -93,7 +92,7 @@ func (w *Watcher) Told() <-chan struct{} { return w.told.Load().over }
 
 // follow lists, watches, and starts anew where a watch expires or breaks, until ctx ends.
 func (w *Watcher) follow(ctx context.Context, c *client) {
-	defer utilnet.CloseIdleConnectionsFor(c.http.Transport)
+	defer c.api.Close()
 	logger := logr.FromSlogHandler(w.log.Handler())
 	store := cache.NewUndeltaStore(w.push, cache.MetaNamespaceKeyFunc)
 	cache.NewReflectorWithOptions(c, &discoveryv1.EndpointSlice{}, store, cache.ReflectorOptions{

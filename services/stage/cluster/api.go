@@ -4,27 +4,23 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
-	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/smaran-v2/smaran/services/internal/apiserver"
 )
 
-// server is the API server, for two resources of one namespace: client-go's clientset, which knows all, would double the program.
+// server is the API server, for two resources of one namespace.
 type server struct {
 	namespace  string
-	core, apps *rest.RESTClient
-	carriers   []*http.Client
+	core, apps *apiserver.Group
 }
 
 const (
@@ -40,32 +36,18 @@ func newServer(config *rest.Config, namespace string) (*server, error) {
 		return nil, err
 	}
 	s := &server{namespace: namespace}
-	client := func(path string, group schema.GroupVersion) (*rest.RESTClient, error) {
-		c := rest.CopyConfig(config)
-		c.APIPath, c.GroupVersion = path, &group
-		c.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-		c.QPS = -1 // no limit: whoever asks has pauses of its own
-		c.UserAgent = rest.DefaultKubernetesUserAgent()
-		carrier, err := rest.HTTPClientFor(c)
-		if err != nil {
-			return nil, fmt.Errorf("client of the API server: %w", err)
-		}
-		s.carriers = append(s.carriers, carrier)
-		return rest.RESTClientForConfigAndClient(c, carrier)
-	}
 	var err error
-	if s.core, err = client("/api", corev1.SchemeGroupVersion); err != nil {
+	if s.core, err = apiserver.Open(config, scheme, corev1.SchemeGroupVersion, 0); err != nil {
 		return nil, err
 	}
-	s.apps, err = client("/apis", appsv1.SchemeGroupVersion)
+	s.apps, err = apiserver.Open(config, scheme, appsv1.SchemeGroupVersion, 0)
 	return s, err
 }
 
 // close ends connections that nobody uses.
 func (s *server) close() {
-	for _, c := range s.carriers {
-		utilnet.CloseIdleConnectionsFor(c.Transport)
-	}
+	s.core.Close()
+	s.apps.Close()
 }
 
 // pods lists and watches those of a label selector.
