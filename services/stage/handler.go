@@ -2,11 +2,11 @@ package stage
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 
+	"github.com/smaran-v2/smaran/services/internal/routes"
 	"github.com/smaran-v2/smaran/services/stage/director"
 	"github.com/smaran-v2/smaran/services/wire"
 )
@@ -20,9 +20,6 @@ const (
 	pathReplay  = pathAPI + "/replay"
 	pathAssets  = "/assets/"
 )
-
-// methods of smaran's public API, and so of all that is served.
-var methods = []string{http.MethodDelete, http.MethodGet, http.MethodOptions, http.MethodPatch, http.MethodPost}
 
 // New serves the page, the stream, the controls and the way through to smaran. It fails with ErrOptions.
 func New(o Options) (http.Handler, error) {
@@ -45,7 +42,7 @@ func newRouter(o *Options, page *page, way *way) chi.Router {
 	router := chi.NewRouter()
 	router.Use(secured, guard.hosts, guard.origins, middleware.GetHead)
 	router.NotFound(notFound)
-	router.MethodNotAllowed(methodNotAllowed(router))
+	router.MethodNotAllowed(routes.MethodNotAllowed(router))
 
 	router.Get("/", page.index)
 	router.Get(pathAssets+"*", page.asset)
@@ -53,7 +50,7 @@ func newRouter(o *Options, page *page, way *way) chi.Router {
 	router.Get(pathStream, stream.follow)
 	router.Get(pathState, stream.state)
 	router.Get(pathOpenAPI, serveOpenAPI())
-	for _, method := range methods {
+	for _, method := range routes.Methods {
 		router.Method(method, director.PathSmaran+"{lane}/*", way)
 	}
 	router.Group(func(r chi.Router) {
@@ -71,21 +68,4 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 		Status: http.StatusNotFound, Code: wire.CodeNotFound, Detail: "there is nothing at this path",
 		Received: r.URL.Path, Expected: "what " + pathOpenAPI + " lists",
 	}.Write(w)
-}
-
-func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		var allowed []string
-		for _, method := range methods {
-			if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
-				allowed = append(allowed, method)
-			}
-		}
-		allow := strings.Join(allowed, ", ")
-		w.Header().Set("Allow", allow)
-		wire.Problem{
-			Status: http.StatusMethodNotAllowed, Code: wire.CodeMethodNotAllowed, Detail: "the path has no such method",
-			Received: r.Method, Expected: allow,
-		}.Write(w)
-	}
 }

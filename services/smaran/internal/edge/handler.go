@@ -16,6 +16,7 @@ import (
 
 	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
 	"github.com/smaran-v2/smaran/proto/smaran/v1/smaranv1connect"
+	"github.com/smaran-v2/smaran/services/internal/routes"
 	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/smaran/internal/core"
 	"github.com/smaran-v2/smaran/services/telemetry"
@@ -50,7 +51,7 @@ func New(o Options) (http.Handler, error) {
 	router := chi.NewRouter()
 	router.Use(h.measured, h.recovered, crossOrigin(o.Origins))
 	router.NotFound(notFound)
-	router.MethodNotAllowed(methodNotAllowed(router))
+	router.MethodNotAllowed(routes.MethodNotAllowed(router))
 
 	router.Group(func(r chi.Router) {
 		r.Use(session.Middleware(o.SessionMode, func(w http.ResponseWriter, _ *http.Request, err error) { writeProblem(w, err) }))
@@ -144,23 +145,6 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 		Status: http.StatusNotFound, Code: wire.CodeNotFound, Detail: "there is nothing at this path",
 		Received: r.URL.Path, Expected: strings.Join(paths, ", "),
 	}.Write(w)
-}
-
-func methodNotAllowed(routes chi.Routes) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		var allowed []string
-		for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodOptions, http.MethodPatch, http.MethodPost} {
-			if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
-				allowed = append(allowed, method)
-			}
-		}
-		allow := strings.Join(allowed, ", ")
-		w.Header().Set("Allow", allow)
-		wire.Problem{
-			Status: http.StatusMethodNotAllowed, Code: wire.CodeMethodNotAllowed, Detail: "the path has no such method",
-			Received: r.Method, Expected: allow,
-		}.Write(w)
-	}
 }
 
 // recovered answers for a handler that panicked, and logs it. A reply that had begun is cut off instead, since its status is sent:
