@@ -5,6 +5,7 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+	"github.com/smaran-v2/smaran/services/measure"
 )
 
 // usage takes what the generator has used by the end of the measured part. A run that ended in its warm-up used nothing in it.
@@ -25,7 +26,7 @@ func (r *run) generator(m measurement, from, to time.Duration) *reportv1.Generat
 			continue
 		}
 		sent++
-		if i.Sent-i.Intended > lateBy {
+		if i.Sent-i.Intended > measure.LateBy {
 			late++
 		}
 	}

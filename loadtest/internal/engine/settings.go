@@ -7,6 +7,7 @@ import (
 	"time"
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
+	"github.com/smaran-v2/smaran/services/measure"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -28,7 +29,7 @@ func (r *run) settings(m measurement) map[string]string {
 		"redial_jitter":    r.spec.RedialJitter.String(),
 		"grace":            r.spec.Fleet().DrainTime().String(),
 		"send_times":       "one a period of each call, moved by up to a quarter of the period",
-		"late_by":          lateBy.String(),
+		"late_by":          measure.LateBy.String(),
 		"settle_margin":    r.settleMargin(m.status).String(),
 		"media_lag_p99":    m.mediaLag.P99.String(),
 		"media_lag_max":    m.mediaLag.Max.String(),

@@ -96,8 +96,6 @@ type Progress struct {
 
 // Tolerances of a run. They are stated in docs/measurement.md.
 const (
-	// lateBy is how long after its intended time a request may leave, and still be on time: one frame of audio.
-	lateBy = 20 * time.Millisecond
 	// perCaller bounds a caller's unanswered requests. A request that is due beyond it is dropped and counted.
 	perCaller = 16
 	// answerGrace is how long the last requests may take once the run is over.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/figures"
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
+	"github.com/smaran-v2/smaran/services/measure"
 )
 
 // invalid lists why a result must not be compared.
@@ -26,10 +27,10 @@ func (r *run) invalid(m measurement, out *reportv1.Result) []string {
 	}
 	if share := out.GetGenerator().GetLateShare(); share > figures.MaxLateShare {
 		add("%.1f%% of the requests left more than %v late (allowed: %.0f%%): the generator fell behind; lower --rate or --calls",
-			100*share, lateBy, 100*figures.MaxLateShare)
+			100*share, measure.LateBy, 100*figures.MaxLateShare)
 	}
-	if m.mediaLag.P99 > lateBy {
-		add("1%% of the callers' media left more than %v late (allowed: %v): the generator fell behind, and gaps may be its own", m.mediaLag.P99, lateBy)
+	if m.mediaLag.P99 > measure.LateBy {
+		add("1%% of the callers' media left more than %v late (allowed: %v): the generator fell behind, and gaps may be its own", m.mediaLag.P99, measure.LateBy)
 	}
 	if m.mediaLag.Max > r.spec.GapThreshold {
 		add("some of the callers' media left %v late, longer than the gap that counts as an interruption (%v): the generator stalled, and gaps may be its own",

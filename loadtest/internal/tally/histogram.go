@@ -9,26 +9,17 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	reportv1 "github.com/smaran-v2/smaran/proto/report/v1"
-)
-
-// A histogram holds microseconds from 1 to two minutes with three significant digits. What is longer counts as two
-// minutes, which is longer than any time-out here.
-const (
-	lowest  = int64(1)
-	highest = int64(2 * time.Minute / time.Microsecond)
-	digits  = 3
+	"github.com/smaran-v2/smaran/services/measure"
 )
 
 // Histogram counts durations.
 type Histogram struct{ hdr *hdrhistogram.Histogram }
 
 // NewHistogram is empty.
-func NewHistogram() Histogram { return Histogram{hdrhistogram.New(lowest, highest, digits)} }
+func NewHistogram() Histogram { return Histogram{measure.NewHistogram()} }
 
 // Record adds one duration.
-func (h Histogram) Record(d time.Duration) {
-	_ = h.hdr.RecordValue(min(max(d.Microseconds(), 0), highest)) // in range, so it can't fail
-}
+func (h Histogram) Record(d time.Duration) { measure.Record(h.hdr, d) }
 
 // Merge adds what another one counted.
 func (h Histogram) Merge(o Histogram) { h.hdr.Merge(o.hdr) }
@@ -47,12 +38,6 @@ func (h Histogram) Max() time.Duration { return time.Duration(h.hdr.Max()) * tim
 // shown are the percentiles of the report.
 var shown = [...]float64{50, 75, 90, 99, 99.9}
 
-// supports says whether n values say anything of a percentile. By nearest rank, the p99 of fewer than a hundred values is their
-// maximum, which is never too good a figure; below a tenth of what would separate the two it is left out.
-func supports(n int64, percentile float64) bool {
-	return float64(n)*(100-percentile)/100 >= 0.1-1e-9
-}
-
 // Proto is the histogram in milliseconds, with one bucket a distinct range of values.
 func (h Histogram) Proto() *reportv1.Histogram {
 	n := h.hdr.TotalCount()
@@ -64,7 +49,7 @@ func (h Histogram) Proto() *reportv1.Histogram {
 	out.Avg, out.StdDev = h.hdr.Mean()/1000, h.hdr.StdDev()/1000
 	out.Sum = out.Avg * float64(n)
 	for _, p := range shown {
-		if supports(n, p) {
+		if measure.Supports(n, p) {
 			out.Percentiles = append(out.Percentiles, &reportv1.Percentile{Percentile: p, Value: ms(h.hdr.ValueAtPercentile(p))})
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
+	"github.com/smaran-v2/smaran/services/measure"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -18,8 +19,6 @@ const (
 	kept = window + 4
 	// settled is how long after its end a second is first told of: crowds send ten times a second.
 	settled = 250 * time.Millisecond
-	// lateBy is how long after it was due a request may leave, and still be on time: one frame of audio, as in a report.
-	lateBy = 20 * time.Millisecond
 )
 
 // Meter is not safe for concurrent use.
@@ -112,7 +111,7 @@ func (m *Meter) Count(at time.Duration, name string) {
 func (m *Meter) Sent(at, late time.Duration) {
 	if s := m.at(at); s != nil {
 		s.sent++
-		if late > lateBy {
+		if late > measure.LateBy {
 			s.late++
 		}
 	}
