@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/smaran-v2/smaran/services/commandline"
 	"github.com/smaran-v2/smaran/services/fleet/internal/proc"
 	"github.com/smaran-v2/smaran/services/mesh"
 	"github.com/smaran-v2/smaran/services/smaran/backend"
@@ -49,30 +50,24 @@ func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if address == "" {
 		address = DefaultControl
 	}
-	helped := false
-	parser, err := kong.New(&cli{},
+	parser, err := commandline.New(&cli{}, stdout, stderr,
 		kong.Name("fleet"),
 		kong.Description("Runs smaran, the mesh, Redis and jarvis pods on this machine, a process each."),
 		kong.Vars{
 			"control": address, "guard": proc.GuardVerb, "backends": list(backend.Names()), "policies": list(mesh.Policies()),
 			"calls": strconv.Itoa(defaultCalls), "rate": strconv.Itoa(defaultRate),
 		},
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {
-		return fmt.Errorf("command line: %w", err)
-	}
-	if len(args) == 0 {
-		args = []string{"--help"}
+		return err
 	}
 	command, err := parser.Parse(args)
-	if helped {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("%w; fleet --help shows what there is", err)
+	}
+	if command == nil {
+		return nil
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return command.Run(&invocation{args: args, environ: environ, stdout: stdout, stderr: stderr})

@@ -15,6 +15,7 @@ import (
 	"github.com/smaran-v2/smaran/loadtest/internal/predict"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
 	"github.com/smaran-v2/smaran/loadtest/internal/report"
+	"github.com/smaran-v2/smaran/services/commandline"
 	"github.com/smaran-v2/smaran/services/telemetry"
 )
 
@@ -42,31 +43,25 @@ type app struct {
 
 // Run is the program loadtest.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	helped := false
 	c := &commands{}
-	parser, err := kong.New(c,
+	parser, err := commandline.New(c, stdout, stderr,
 		kong.Name("loadtest"),
 		kong.Description("Drives real calls and inference through a fleet, does things to it meanwhile, and reports what that cost."),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.DefaultEnvars(envPrefix),
 	)
 	if err != nil {
-		return fmt.Errorf("command line: %w", err)
+		return err
 	}
 	if err := checkEnvironment(parser.Model, os.Environ()); err != nil {
 		return err
 	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
 	command, err := parser.Parse(args)
-	if helped {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("%w; loadtest --help shows what there is", err)
+	}
+	if command == nil {
+		return nil
 	}
 	tele, err := telemetry.Setup(ctx, telemetry.Options{
 		Service: "loadtest", Level: c.LogLevel.String(), Format: "text", Out: stderr, Environ: os.Environ(),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/crowd"
 	"github.com/smaran-v2/smaran/loadtest/internal/probe"
+	"github.com/smaran-v2/smaran/services/commandline"
 	"github.com/smaran-v2/smaran/services/telemetry"
 )
 
@@ -27,27 +28,21 @@ type commands struct {
 
 // Run is the program.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	helped := false
 	c := &commands{}
-	parser, err := kong.New(c,
+	parser, err := commandline.New(c, stdout, stderr,
 		kong.Name("loadtest"),
 		kong.Description("Puts load on a fleet from inside its cluster."),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { helped = true }),
 		kong.DefaultEnvars(envPrefix),
 	)
 	if err != nil {
-		return fmt.Errorf("command line: %w", err)
-	}
-	if len(args) == 0 {
-		args = []string{"--help"}
+		return err
 	}
 	command, err := parser.Parse(args)
-	if helped {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("%w; --help shows what there is", err)
+	}
+	if command == nil {
+		return nil
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	command.BindTo(stdout, (*io.Writer)(nil))

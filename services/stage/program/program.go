@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/smaran-v2/smaran/services/commandline"
 	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/internal/healthcheck"
 )
@@ -31,27 +32,21 @@ type invocation struct {
 
 // Run is the program stage. It ends when ctx does.
 func Run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
-	helped := false
-	parser, err := kong.New(&cli{},
+	parser, err := commandline.New(&cli{}, stdout, stderr,
 		kong.Name("stage"),
 		kong.Description("The page that shows session affinity: for fleets elsewhere, and for recordings."),
 		kong.Vars{"listen": DefaultListen},
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err != nil {
-		return fmt.Errorf("command line: %w", err)
-	}
-	if len(args) == 0 {
-		args = []string{"--help"}
+		return err
 	}
 	command, err := parser.Parse(args)
-	if helped {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("%w: %w; stage --help shows what there is", ErrUsage, err)
+	}
+	if command == nil {
+		return nil
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
 	return command.Run(&invocation{environ: environ, stdout: stdout, stderr: stderr})
