@@ -41,7 +41,6 @@ type Fleet struct {
 	environ  environment // that children inherit
 	tokenKey string
 
-	// What the mesh runs as, checked before anything starts.
 	// ways are one, or two.
 	ways []*way
 	// late is nil with one way.
@@ -248,9 +247,6 @@ func (f *Fleet) release() error {
 	}
 	return err
 }
-
-// Closed is closed when nothing of the fleet is left.
-func (f *Fleet) Closed() <-chan struct{} { return f.closed }
 
 // take waits for the caller's turn to change the fleet.
 func (f *Fleet) take(ctx context.Context) (release func(), err error) {

@@ -33,7 +33,7 @@ type House struct {
 	cfg     HouseConfig
 	options Options
 	lanes   []*lane
-	// board hears of the crowds, and dir and spawner are theirs; nil without.
+	// board hears of the crowds, and dir and spawner are theirs.
 	board    *board
 	dir      *runDir
 	spawner  *proc.Spawner

@@ -110,7 +110,7 @@ func TestLanesAreAlikeButForTheirBackendAndPorts(t *testing.T) {
 	for i, s := range []*fleetv1.StatusResponse{a, b} {
 		require.Equal(t, []string{"a", "b"}[i], lanes[i].ID)
 		require.Equal(t, s.GetSmaranUrl(), lanes[i].Smaran)
-		require.Equal(t, s.GetSmaranUrl(), lanes[i].CrowdSmaran)
+		require.Equal(t, s.GetSmaranUrl(), lanes[i].Smaran)
 		require.Equal(t, 3, lanes[i].Pods)
 		require.Contains(t, lanes[i].Backends, "stateful-cookie")
 		for name, address := range addresses(s) {

@@ -132,7 +132,7 @@ func (l *lane) with(name string) (Config, error) {
 func (l *lane) describe() venue.Lane {
 	smaran := baseURL(l.cfg.Listen)
 	out := venue.Lane{
-		ID: l.id, Smaran: smaran, CrowdSmaran: smaran, Fleet: laneService{l}, Pods: l.cfg.Pods,
+		ID: l.id, Smaran: smaran, Fleet: laneService{l}, Pods: l.cfg.Pods,
 		Verbs: []venue.Verb{venue.Backend, venue.Scale, venue.Kill, venue.Drain, venue.Freeze, venue.Thaw, venue.Rollout, venue.Redis,
 			venue.Smaran, venue.Reset},
 	}

@@ -13,13 +13,14 @@ import (
 	"github.com/smaran-v2/smaran/services/smaran/backend"
 	"github.com/smaran-v2/smaran/services/smaran/token"
 	"github.com/smaran-v2/smaran/services/version"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 const (
-	smaranName = "smaran"
+	smaranName = wire.SmaranProcess
 	jarvisName = "jarvis"
 	meshName   = "mesh"
-	redisName  = "redis"
+	redisName  = wire.RedisProcess
 
 	envoyReadyPath = "/ready"
 

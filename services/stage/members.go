@@ -28,20 +28,20 @@ func required(name string, into any) member { return member{name: name, required
 func optional(name string, into any) member { return member{name: name, into: into} }
 
 // readMembers reads a body that is one JSON object of these members: each at most once, under exactly its name, and with a value.
-// encoding/json would let all of that pass. It returns the names of those that are there.
-func readMembers(w http.ResponseWriter, r *http.Request, known []member) (given map[string]bool, err error) {
+// encoding/json would let all of that pass. What an optional one is read into stays as it was where it is left out.
+func readMembers(w http.ResponseWriter, r *http.Request, known []member) error {
 	received := r.Header.Get("Content-Type")
 	if media, _, err := mime.ParseMediaType(received); err != nil || media != wire.ContentTypeJSON {
-		return nil, &refusal{status{http.StatusUnsupportedMediaType, wire.CodeUnsupportedMedia},
+		return &refusal{status{http.StatusUnsupportedMediaType, wire.CodeUnsupportedMedia},
 			fmt.Sprintf("the body is of the media type %q, expected %s", received, wire.ContentTypeJSON)}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			return nil, err
+			return err
 		}
-		return nil, malformed("the body can't be read: %v", err)
+		return malformed("the body can't be read: %v", err)
 	}
 	return parseMembers(body, known)
 }
@@ -50,50 +50,50 @@ func malformed(format string, args ...any) error {
 	return &refusal{status{http.StatusBadRequest, wire.CodeBadRequest}, fmt.Sprintf(format, args...)}
 }
 
-func parseMembers(body []byte, known []member) (given map[string]bool, err error) {
+func parseMembers(body []byte, known []member) error {
 	d := json.NewDecoder(bytes.NewReader(body))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
-		return nil, malformed("the body is no JSON object")
+		return malformed("the body is no JSON object")
 	}
-	given = map[string]bool{}
+	given := map[string]bool{}
 	for d.More() {
 		token, err := d.Token()
 		name, isName := token.(string)
 		if err != nil || !isName {
-			return nil, malformed("the body does not parse: %v", err)
+			return malformed("the body does not parse: %v", err)
 		}
 		i := slices.IndexFunc(known, func(m member) bool { return m.name == name })
 		switch {
 		case i < 0:
-			return nil, malformed("unknown member %q, expected %s", name, names(known))
+			return malformed("unknown member %q, expected %s", name, names(known))
 		case given[name]:
-			return nil, malformed("%s is there twice", name)
+			return malformed("%s is there twice", name)
 		}
 		given[name] = true
 		var value json.RawMessage
 		if err := d.Decode(&value); err != nil {
-			return nil, malformed("%s does not parse: %v", name, err)
+			return malformed("%s does not parse: %v", name, err)
 		}
 		switch string(value) {
 		case "null", `""`:
-			return nil, malformed("%s has no value; leave it out instead", name)
+			return malformed("%s has no value; leave it out instead", name)
 		}
 		if err := json.Unmarshal(value, known[i].into); err != nil {
-			return nil, malformed("%s is %s, expected %s", name, value, kindOf(known[i].into))
+			return malformed("%s is %s, expected %s", name, value, kindOf(known[i].into))
 		}
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, malformed("the body does not parse: %v", err)
+		return malformed("the body does not parse: %v", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, malformed("there is more after the JSON object")
+		return malformed("there is more after the JSON object")
 	}
 	for _, m := range known {
 		if m.required && !given[m.name] {
-			return nil, malformed("%s is missing", m.name)
+			return malformed("%s is missing", m.name)
 		}
 	}
-	return given, nil
+	return nil
 }
 
 func names(members []member) string {

@@ -29,7 +29,7 @@ type Options struct {
 	Lanes []venue.Lane
 	// Page has index.html and the files that it loads. Nil: web.Files.
 	Page fs.FS
-	// Token is asked of everything that changes something, and with one readers are shown no session's id. Empty: the stage is for this machine alone, and answers only requests that
+	// Token is asked of every order, and with one readers are shown no session's id. Empty: the stage is for this machine alone, and answers only requests that
 	// name a loopback host, unless nothing can be changed.
 	Token string
 	// Log may be nil.

@@ -7,7 +7,6 @@ import (
 	"github.com/smaran-v2/smaran/services/stage/director"
 	"github.com/smaran-v2/smaran/services/stage/recording"
 	"github.com/smaran-v2/smaran/services/stage/venue"
-	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // form is what an order of one verb looks like as JSON.
@@ -50,7 +49,7 @@ func order(o *Options, f form) http.HandlerFunc {
 		do := director.Order{Verb: f.verb}
 		var lane string
 		members := []member{optional("lane", &lane)}
-		if _, err := readMembers(w, r, append(members, f.members(&do)...)); err != nil {
+		if err := readMembers(w, r, append(members, f.members(&do)...)); err != nil {
 			writeProblem(w, err, f.example)
 			return
 		}
@@ -66,10 +65,7 @@ func order(o *Options, f form) http.HandlerFunc {
 			return
 		}
 		body, _ := json.Marshal(map[string]uint32{"group": group}) // a number always marshals
-		w.Header().Set("Content-Type", wire.ContentTypeJSON)
-		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(http.StatusAccepted)
-		_, _ = w.Write(append(body, '\n')) // a client that is gone can't be told
+		writeJSON(w, http.StatusAccepted, body)
 	}
 }
 
@@ -82,18 +78,10 @@ func replay(o *Options) http.HandlerFunc {
 			writeProblem(w, errNoRecording, exampleSteering)
 			return
 		}
-		var speed, at float64
-		given, err := readMembers(w, r, []member{optional("speed", &speed), optional("at_ms", &at)})
-		if err != nil {
+		var s recording.Steering
+		if err := readMembers(w, r, []member{optional("speed", &s.Speed), optional("at_ms", &s.AtMs)}); err != nil {
 			writeProblem(w, err, exampleSteering)
 			return
-		}
-		var s recording.Steering
-		if given["speed"] {
-			s.Speed = &speed
-		}
-		if given["at_ms"] {
-			s.AtMs = &at
 		}
 		if err := o.Player.Steer(s); err != nil {
 			writeProblem(w, err, exampleSteering)

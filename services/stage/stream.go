@@ -40,17 +40,18 @@ func (s *stream) state(w http.ResponseWriter, _ *http.Request) {
 	frame, _ := s.scene.Frame(0)
 	body, err := protojson.Marshal(s.show(frame))
 	if err != nil {
-		s.broken(w, err)
+		s.log.Error("frame not written", "error", err)
+		writeProblem(w, err, "")
 		return
 	}
-	w.Header().Set("Content-Type", wire.ContentTypeJSON)
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(append(body, '\n')) // a client that is gone can't be told
+	writeJSON(w, http.StatusOK, body)
 }
 
-func (s *stream) broken(w http.ResponseWriter, err error) {
-	s.log.Error("frame not written", "error", err)
-	wire.Problem{Status: http.StatusInternalServerError, Code: wire.CodeInternal, Detail: "an error in the stage itself; its log says more"}.Write(w)
+func writeJSON(w http.ResponseWriter, code int, body []byte) {
+	w.Header().Set("Content-Type", wire.ContentTypeJSON)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_, _ = w.Write(append(body, '\n')) // a client that is gone can't be told
 }
 
 // follow is GET /api/v1/stream. It ends with the reader, or when the server stops.

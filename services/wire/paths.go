@@ -13,6 +13,12 @@ const (
 // FleetProcess is the name of the fleet itself among the processes of fleet.v1; its address is that of the control API.
 const FleetProcess = "fleet"
 
+// SmaranProcess and RedisProcess are the names of two more of them.
+const (
+	SmaranProcess = "smaran"
+	RedisProcess  = "redis"
+)
+
 // PathReady is on the admin port of every service: 200 while it should get traffic.
 const PathReady = "/readyz"
 

@@ -26,7 +26,7 @@ const (
 	CodeNoPods Code = "no_pods"
 	// CodeUpstreamTimeout (504): the pod did not answer in time.
 	CodeUpstreamTimeout Code = "upstream_timeout"
-	// CodeUpstreamUnavailable (503): the pod or the mesh could not be reached.
+	// CodeUpstreamUnavailable (503): the pod or the mesh could not be reached; (502) of a stage: the lane's smaran.
 	CodeUpstreamUnavailable Code = "upstream_unavailable"
 	CodeBadRequest          Code = "bad_request"
 	CodeBodyTooLarge        Code = "body_too_large"

@@ -21,7 +21,7 @@ func NewVenue(f *Fleet) *Venue { return &Venue{fleet: f} }
 // Lanes is one: a namespace has one fleet.
 func (v *Venue) Lanes() []venue.Lane {
 	lane := venue.Lane{
-		ID: laneID, Smaran: smaranURL, CrowdSmaran: smaranURL, Fleet: v.fleet, Pods: v.fleet.initial, Relay: true,
+		ID: laneID, Smaran: smaranURL, Fleet: v.fleet, Pods: v.fleet.initial, Relay: true,
 		Verbs: []venue.Verb{venue.Load, venue.Header}, Reason: off,
 	}
 	if v.fleet.options.Controls {

@@ -24,7 +24,7 @@ func TestACrowdIsToldWhatToDoAtOnceAndWhenThatChanges(t *testing.T) {
 		c := r.crowd("a")
 		first := c.told()
 		require.Len(r, first, 1)
-		require.Equal(r, "http://crowd-a", first[0].GetSmaranUrl())
+		require.Equal(r, "http://smaran-a", first[0].GetSmaranUrl())
 		require.EqualValues(r, 24, first[0].GetCalls())
 		require.InDelta(r, 24, first[0].GetRate(), 0)
 		require.EqualValues(r, seed, first[0].GetSeed())

@@ -94,7 +94,7 @@ func (d *Director) Run(ctx context.Context) error {
 			watch.Loop(ctx, d.options.Clock, smaranPace, func(ctx context.Context) { d.askSmaran(ctx, l) })
 		})
 	}
-	ticks := d.options.Clock.NewTicker(paintEvery)
+	ticks := d.options.Clock.NewTicker(scene.Pace) // readers get a frame no more often
 	defer ticks.Stop()
 	for ctx.Err() == nil {
 		select {

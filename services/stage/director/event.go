@@ -6,6 +6,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
+	"github.com/smaran-v2/smaran/services/stage/scene"
 )
 
 // event is one thing done to one lane. The lane's lock guards it.
@@ -53,7 +54,7 @@ func (l *lane) unchanged(e *event) {
 func (l *lane) finish(e *event, pod string, err error, now time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e.finished, e.changed = proto.Float64(millis(now)), true
+	e.finished, e.changed = proto.Float64(scene.Millis(now)), true
 	if pod != "" {
 		e.pod = pod
 	}
@@ -117,7 +118,7 @@ func (l *lane) fillEvents(f *stagev1.Frame) {
 func (l *lane) eventMessage(e *event) *stagev1.Event {
 	became := l.moves.Tally(e.id)
 	out := &stagev1.Event{
-		Id: e.id, Lane: l.info.ID, Group: e.group, Name: e.name, Pod: e.pod, StartedMs: millis(e.started), FinishedMs: e.finished,
+		Id: e.id, Lane: l.info.ID, Group: e.group, Name: e.name, Pod: e.pod, StartedMs: scene.Millis(e.started), FinishedMs: e.finished,
 		Error: e.err, Observed: became.Observed, Moved: became.Moved, Expected: e.expected, Counts: became.Counts,
 	}
 	for _, name := range l.meter.Names() { // what was measured, and did not happen, is 0
@@ -126,7 +127,7 @@ func (l *lane) eventMessage(e *event) *stagev1.Event {
 		}
 	}
 	if became.WorstGap > 0 {
-		out.WorstGapMs = proto.Float64(millis(became.WorstGap))
+		out.WorstGapMs = proto.Float64(scene.Millis(became.WorstGap))
 	}
 	return out
 }

@@ -278,7 +278,7 @@ func newPlace(fleets ...*fleet) *place {
 		id := string(rune('a' + i))
 		p.fleets[id] = f
 		p.lanes = append(p.lanes, venue.Lane{
-			ID: id, Smaran: "http://smaran-" + id, CrowdSmaran: "http://crowd-" + id, Fleet: f, Verbs: everyVerb,
+			ID: id, Smaran: "http://smaran-" + id, Fleet: f, Verbs: everyVerb,
 			Backends: []string{"istio-hash", "redis"}, Pods: len(f.status.GetPods()),
 		})
 	}

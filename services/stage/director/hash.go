@@ -32,7 +32,7 @@ func (h hash) known() bool { return h.policy != "" }
 
 func (h hash) options() affinity.Options { return affinity.Options{MinRingSize: h.ring} }
 
-// position of a session on what ringOf draws, nil where it draws nothing.
+// position of a session on what ringOf draws; not ok for a policy without a circle or a table.
 func (h hash) position(session string) (at float64, ok bool) {
 	value := affinity.HashValue(session)
 	switch h.policy {

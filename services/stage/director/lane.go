@@ -14,6 +14,7 @@ import (
 	"github.com/smaran-v2/smaran/services/stage/director/meter"
 	"github.com/smaran-v2/smaran/services/stage/director/moves"
 	"github.com/smaran-v2/smaran/services/stage/venue"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // downAfter is how long a fleet may leave questions unanswered before its lane is shown as down.
@@ -201,12 +202,6 @@ func (l *lane) message(now time.Duration) *stagev1.Lane {
 	return out
 }
 
-// Names among the processes of fleet.v1.
-const (
-	smaranProcess = "smaran"
-	redisProcess  = "redis"
-)
-
 // process of the fleet that is no pod; nil where there is none of that name.
 func (l *lane) process(name string) *fleetv1.Process {
 	for _, p := range l.status.GetProcesses() {
@@ -219,7 +214,7 @@ func (l *lane) process(name string) *fleetv1.Process {
 
 // redisUp is nil where the lane has no Redis.
 func (l *lane) redisUp() *bool {
-	if p := l.process(redisProcess); p != nil {
+	if p := l.process(wire.RedisProcess); p != nil {
 		return proto.Bool(p.GetRunning())
 	}
 	return nil
@@ -227,7 +222,7 @@ func (l *lane) redisUp() *bool {
 
 // smaranRuns is false where the fleet says that it does not.
 func (l *lane) smaranRuns() bool {
-	p := l.process(smaranProcess)
+	p := l.process(wire.SmaranProcess)
 	return p == nil || p.GetRunning()
 }
 
@@ -241,25 +236,19 @@ func (l *lane) can(v venue.Verb) bool { return slices.Contains(l.info.Verbs, v) 
 
 // ready are the pods that a kill may hit, by name.
 func (l *lane) ready() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var out []string
-	for name, p := range l.pods {
-		if p.gone == 0 && p.phase == stagev1.PodPhase_POD_PHASE_READY {
-			out = append(out, name)
-		}
-	}
-	slices.SortFunc(out, byNumber)
-	return out
+	return l.podsThat(func(p *pod) bool { return p.phase == stagev1.PodPhase_POD_PHASE_READY })
 }
 
 // names of the pods that are there.
-func (l *lane) names() []string {
+func (l *lane) names() []string { return l.podsThat(func(*pod) bool { return true }) }
+
+// podsThat are there, and do, by name.
+func (l *lane) podsThat(do func(*pod) bool) []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []string
 	for name, p := range l.pods {
-		if p.gone == 0 {
+		if p.gone == 0 && do(p) {
 			out = append(out, name)
 		}
 	}
@@ -285,6 +274,6 @@ func (l *lane) order(seed uint64) *stagev1.CrowdOrder {
 		calls = 0
 	}
 	return &stagev1.CrowdOrder{
-		SmaranUrl: l.info.CrowdSmaran, Calls: uint32(calls), Rate: l.load.rate, Headerless: l.load.headerless, Seed: seed, Take: l.load.take,
+		SmaranUrl: l.info.Smaran, Calls: uint32(calls), Rate: l.load.rate, Headerless: l.load.headerless, Seed: seed, Take: l.load.take,
 	}
 }

@@ -17,7 +17,8 @@ type Order struct {
 	Backend string
 	// Pods for venue.Scale: how many there are to be.
 	Pods int
-	// Pod for Kill, Drain, Freeze and Thaw, by name. Empty for Kill: the one that the fleet's seed picks; for Thaw: all.
+	// Pod for Kill, Drain, Freeze and Thaw, by name. Empty for Kill: one that is ready, the same in
+	// every lane that has it; for Thaw: all.
 	Pod string
 	// Up for venue.Redis.
 	Up bool

@@ -7,9 +7,6 @@ import (
 	"github.com/smaran-v2/smaran/services/stage/scene"
 )
 
-// paintEvery is how often the scene is brought up to date; readers get a frame no more often than that.
-const paintEvery = 100 * time.Millisecond
-
 // paint brings the scene up to date.
 func (d *Director) paint() {
 	d.painting.Lock()

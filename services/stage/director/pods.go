@@ -7,6 +7,7 @@ import (
 	jarvisv1 "github.com/smaran-v2/smaran/proto/jarvis/v1"
 	smaranv1 "github.com/smaran-v2/smaran/proto/smaran/v1"
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
+	"github.com/smaran-v2/smaran/services/stage/scene"
 )
 
 // deadShown is how long a pod that is gone is shown as dead.
@@ -119,7 +120,7 @@ func (ps pods) fill(f *stagev1.Frame, lane string, owned map[string]uint32, now 
 		if p.alive() {
 			out.Calls = p.own.GetCalls()
 			if d := p.own.GetDrain(); d != nil {
-				out.Drain = &stagev1.Drain{RemainingMs: millis(d.GetRemaining().AsDuration()), Sessions: d.GetSessions(), Calls: d.GetCalls()}
+				out.Drain = &stagev1.Drain{RemainingMs: scene.Millis(d.GetRemaining().AsDuration()), Sessions: d.GetSessions(), Calls: d.GetCalls()}
 			}
 		} else {
 			out.Phase = stagev1.PodPhase_POD_PHASE_DEAD
@@ -127,5 +128,3 @@ func (ps pods) fill(f *stagev1.Frame, lane string, owned map[string]uint32, now 
 		f.Pods = append(f.Pods, out)
 	}
 }
-
-func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

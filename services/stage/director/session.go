@@ -134,7 +134,7 @@ func (s *session) called(now time.Duration) {
 	}
 }
 
-// bySmaran takes the pods' own account of all sessions.
+// sessionsBySmaran takes the pods' own account of all sessions.
 func (l *lane) sessionsBySmaran(r *smaranv1.GetFleetResponse, asked, now time.Duration) {
 	answered := map[string]bool{}
 	for _, p := range r.GetPods() {

@@ -39,7 +39,7 @@ func newElsewhere(c *Config, client *http.Client) *elsewhere {
 	out := new(elsewhere)
 	for _, given := range c.Lanes {
 		l := venue.Lane{
-			ID: given.ID, Smaran: given.URL, CrowdSmaran: given.URL, Pods: c.Pods, Relay: c.Relay,
+			ID: given.ID, Smaran: given.URL, Pods: c.Pods, Relay: c.Relay,
 			Verbs:  []venue.Verb{venue.Load, venue.Header},
 			Reason: c.Instead,
 		}

@@ -107,7 +107,7 @@ func (p *Player) Steer(s Steering) error {
 	anew := false
 	if s.AtMs != nil {
 		r := p.options.Recording
-		to := time.Duration(min(*s.AtMs, millis(r.Length())) * float64(time.Millisecond)) // a later time may be no Duration
+		to := time.Duration(min(*s.AtMs, scene.Millis(r.Length())) * float64(time.Millisecond)) // a later time may be no Duration
 		p.position = min(max(to, r.Start()), r.Length())
 		anew = true
 	}
@@ -150,9 +150,7 @@ func (p *Player) show(anew bool) {
 		}
 		c.Recording(&stagev1.Recording{
 			Recorded: r.Header.Recorded.UTC().Format(time.RFC3339), Machine: r.Header.Machine, Command: r.Header.Command,
-			Speed: p.speed, AtMs: millis(p.position), LengthMs: millis(r.Length()),
+			Speed: p.speed, AtMs: scene.Millis(p.position), LengthMs: scene.Millis(r.Length()),
 		})
 	})
 }
-
-func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -1,7 +1,6 @@
 package recording
 
 import (
-	"bufio"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -20,7 +19,7 @@ import (
 // Recorder writes one recording.
 type Recorder struct {
 	file  *os.File
-	text  *bufio.Writer
+	to    io.Writer    // the file, or gzip
 	gzip  *gzip.Writer // nil: not compressed
 	after uint64
 }
@@ -41,13 +40,11 @@ func Create(path string, h Header) (*Recorder, error) {
 	case err != nil:
 		return nil, fmt.Errorf("begin the recording: %w", err)
 	}
-	r := &Recorder{file: file}
-	var to io.Writer = file
+	r := &Recorder{file: file, to: file}
 	if compressed(path) {
 		r.gzip = gzip.NewWriter(file)
-		to = r.gzip
+		r.to = r.gzip
 	}
-	r.text = bufio.NewWriter(to)
 	if err := r.write(line); err != nil {
 		return nil, errors.Join(err, r.file.Close())
 	}
@@ -90,9 +87,7 @@ func (r *Recorder) frame(f *stagev1.Frame, version uint64) error {
 
 // write is for good: what ends this program leaves a file that can be played up to there.
 func (r *Recorder) write(line []byte) error {
-	_, _ = r.text.Write(line) // Flush has its error
-	_ = r.text.WriteByte('\n')
-	if err := r.text.Flush(); err != nil {
+	if _, err := r.to.Write(append(line, '\n')); err != nil {
 		return err
 	}
 	if r.gzip != nil {

@@ -84,7 +84,7 @@ func (s *Scene) Frame(after uint64) (*stagev1.Frame, uint64) {
 	if after == s.version {
 		return nil, after
 	}
-	f := &stagev1.Frame{AtMs: millis(s.clock.Since(s.opened)), Recording: s.recording}
+	f := &stagev1.Frame{AtMs: Millis(s.clock.Since(s.opened)), Recording: s.recording}
 	if s.recording != nil {
 		f.AtMs = s.recording.GetAtMs() // the times in it are those of the run that was recorded
 	}
@@ -118,4 +118,5 @@ var closed = func() chan struct{} {
 	return c
 }()
 
-func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+// Millis is a time in milliseconds, as frames have it.
+func Millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -30,8 +30,8 @@ type Venue interface {
 type Lane struct {
 	// ID is a, b, …
 	ID string
-	// Smaran is the base URL of its public API, as the stage reaches it; CrowdSmaran as a crowd does, empty where the crowd knows.
-	Smaran, CrowdSmaran string
+	// Smaran is the base URL of its public API. A crowd calls it too, unless it was given another.
+	Smaran string
 	// Fleet steers the fleet that the lane has now; it stays the same over Recast. Nil: the lane can only be looked at.
 	Fleet fleetv1connect.FleetServiceHandler
 	// Verbs that can be done to it, of Scale and the other constants; Reason says why the others can't.

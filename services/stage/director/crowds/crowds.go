@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -169,18 +170,9 @@ func (c *Crowds) hello(ctx context.Context, heard <-chan message) (string, error
 		return "", connect.NewError(connect.CodeInvalidArgument, ErrHello)
 	}
 	if c.lanes[hello.GetLane()] == nil {
-		return "", connect.NewError(connect.CodeNotFound, fmt.Errorf("%w: got %q, there are %s", ErrLane, hello.GetLane(), strings.Join(c.names(), ", ")))
+		return "", connect.NewError(connect.CodeNotFound, fmt.Errorf("%w: got %q, there are %s", ErrLane, hello.GetLane(), strings.Join(slices.Sorted(maps.Keys(c.lanes)), ", ")))
 	}
 	return hello.GetLane(), nil
-}
-
-func (c *Crowds) names() []string {
-	var out []string
-	for id := range c.lanes {
-		out = append(out, id)
-	}
-	slices.Sort(out)
-	return out
 }
 
 // take makes a crowd the lane's.
