@@ -1,6 +1,6 @@
 // Orders to the stage: one POST each. What becomes of an order is in the stream.
 
-export class Refused extends Error {
+class Refused extends Error {
   // status is 0 where the stage did not answer.
   constructor(status, detail) {
     super(detail);

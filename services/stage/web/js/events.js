@@ -16,7 +16,7 @@ const columns = [
 ];
 
 // groups of events that were done to several lanes at once, newest first.
-export function groups(events) {
+function groups(events) {
   const all = new Map();
   for (const e of events) {
     const key = e.group ? `g${e.group}` : `e${e.lane}/${e.id}`;
@@ -46,11 +46,14 @@ export class Events {
     );
   }
 
-  update() {
+  // update takes what the store has of these kinds of things. Of lanes it shows no more than their names, and their meters change all the time.
+  update(kinds) {
     const lanes = this.#store.lanes();
     const key = lanes.map((l) => `${l.id} ${l.backend}`).join();
-    if (key !== this.#lanes) this.#heading(lanes);
+    const others = key !== this.#lanes;
+    if (others) this.#heading(lanes);
     this.#lanes = key;
+    if (!others && !kinds.has("events")) return;
     const all = groups(this.#store.events());
     this.#none.hidden = all.length > 0;
     this.#body.replaceChildren(...all.map(([, group]) => this.#row(group, lanes)));

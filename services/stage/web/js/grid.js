@@ -2,7 +2,7 @@
 import { h, put, show, attribute } from "./dom.js";
 import { brief, byName, plural, seconds, word } from "./format.js";
 import { columns, common, labelHeight, least, pitch, place } from "./layout.js";
-import { classes, hues, shape } from "./palette.js";
+import { classes, hues, round, shape } from "./palette.js";
 
 const moving = 850; // ms a dot takes to another column
 const settling = 350; // ms it takes within one
@@ -240,7 +240,7 @@ export class Grid {
       if (hue >= hues) {
         // a notch for each time round the palette
         c.fillStyle = this.#theme.colour("surface");
-        for (let i = 0; i < Math.floor(hue / hues); i++) c.fillRect(box.x + box.w / 2 - 2 + i * 6, box.y + box.h, 3, 4);
+        for (let i = 0; i < round(hue); i++) c.fillRect(box.x + box.w / 2 - 2 + i * 6, box.y + box.h, 3, 4);
       }
       c.globalAlpha = 1;
       if (col.phase === "draining") this.#later();
@@ -311,7 +311,7 @@ export class Grid {
     b.path.arc(d.x, d.y, ring, 0, 7);
     if (d.hue >= hues && r > 2.5) {
       b.marks ??= { path: new Path2D(), colour: d.up ? this.#theme.colour("surface") : b.colour };
-      mark(b.marks.path, d.x, d.y, r, Math.floor(d.hue / hues));
+      mark(b.marks.path, d.x, d.y, r, round(d.hue));
     }
   }
 

@@ -102,9 +102,15 @@ export class Lane {
     if (kinds.has("lanes") || kinds.has("events")) this.#head(lane);
     if (kinds.has("lanes")) this.#meters.update(lane);
     if (kinds.has("pods") || kinds.has("sessions") || kinds.has("recording")) this.grid.update();
-    if (kinds.has("pods") || kinds.has("sessions") || kinds.has("rings") || kinds.has("lanes")) this.ring.update();
+    if (kinds.has("lanes") || kinds.has("rings")) this.ring.describe();
+    if (kinds.has("pods") || kinds.has("sessions") || kinds.has("rings")) this.ring.redraw();
     if (kinds.has("points") || kinds.has("events")) this.charts.update();
     if (kinds.has("pods") || kinds.has("sessions")) this.#describeSoon();
+  }
+
+  // tick is once a second.
+  tick() {
+    this.#busy();
   }
 
   recolour() {

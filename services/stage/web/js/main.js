@@ -65,7 +65,7 @@ function refresh() {
   if (changed.has("points") || changed.has("events") || changed.has("lanes")) scales.update();
   for (const lane of lanes.values()) lane.update(changed);
   if (["lanes", "pods", "events", "recording"].some((k) => changed.has(k))) controls.update();
-  if (changed.has("events") || changed.has("lanes")) events.update();
+  if (changed.has("events") || changed.has("lanes")) events.update(changed);
   if (changed.has("recording")) replay.update();
 }
 
@@ -198,7 +198,7 @@ takeToken();
 mountCall(byID("call-panel"), { store });
 setInterval(() => {
   // what is under way takes longer each second
-  for (const lane of lanes.values()) lane.update(new Set(["events"]));
+  for (const lane of lanes.values()) lane.tick();
 }, 1000);
 follow(store);
 dispatchEvent(new Event("smaran-ready"));

@@ -2,6 +2,9 @@
 
 export const hues = 8;
 
+// round of a pod's hue: 0 in the palette, 1 for the pods that have its colours a second time, and so on.
+export const round = (hue) => Math.floor((hue ?? 0) / hues);
+
 // Classes of report.v1, by what a room should notice first: [shape, tone, what the legend calls it].
 export const classes = {
   dropped_calls: ["cross", "bad", "dropped call"],

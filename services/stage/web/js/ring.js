@@ -1,6 +1,7 @@
 // The ring: the hash space as a circle, each pod's arcs in its colour, and the sessions at their places on it.
 import { attribute, h, put, show } from "./dom.js";
 import { count } from "./format.js";
+import { round } from "./palette.js";
 
 const turn = 2 * Math.PI;
 
@@ -23,6 +24,7 @@ export class Ring {
   #canvas = h("canvas", { role: "img" });
   #caption = h("figcaption");
   #arcs = document.createElement("canvas");
+  #told = null; // the ring that the caption is about; null before anything is said
   #drawn = null; // the ring that #arcs shows, and its pods' hues
   #coloured = "";
   #size = 0;
@@ -39,29 +41,28 @@ export class Ring {
     frames.add(() => this.#draw());
   }
 
-  update() {
+  // describe says what there is to see, or why there is nothing. A ring never changes: another one comes in its place.
+  describe() {
     const ring = this.#store.ring(this.#lane);
-    const lane = this.#store.lane(this.#lane);
     const there = Boolean(ring?.ends.length);
+    if (!there) put(this.#caption, reason(this.#store.lane(this.#lane)));
+    if (ring === this.#told) return;
+    this.#told = ring;
     show(this.#canvas.parentElement, there);
     this.element.classList.toggle("none", !there);
-    const text = there ? caption(ring) : reason(lane);
-    put(this.#caption, text);
-    attribute(this.#canvas, "aria-label", there ? `${text} ${this.#shares(ring)}` : null);
+    const shares = there ? share(ring) : [];
+    if (there) put(this.#caption, caption(ring, shares));
+    attribute(this.#canvas, "aria-label", there ? `${this.#caption.textContent} ${inWords(ring, shares)}` : null);
+  }
+
+  redraw() {
     this.#dirty = true;
     this.#frames.wake();
   }
 
   recolour() {
     this.#drawn = null;
-    this.#dirty = true;
-    this.#frames.wake();
-  }
-
-  // shares says how much of the circle is whose.
-  #shares(ring) {
-    const all = share(ring);
-    return ring.pods.map((pod, i) => `${pod} has ${(100 * all[i]).toFixed(0)}%.`).join(" ");
+    this.redraw();
   }
 
   #resize() {
@@ -104,7 +105,7 @@ export class Ring {
       const from = i ? ring.ends[i - 1] : ring.ends[n - 1] - 1;
       const owner = hue[ring.owners[i]];
       // Pods beyond the palette have narrower arcs than the pods whose hue they share.
-      const depth = thick * (1 - 0.3 * Math.min(1, Math.floor((owner ?? 0) / 8)));
+      const depth = thick * (1 - 0.3 * Math.min(1, round(owner)));
       c.strokeStyle = this.#theme.pod(owner);
       c.lineWidth = depth;
       c.beginPath();
@@ -151,13 +152,16 @@ export function share(ring) {
   return all;
 }
 
-function caption(ring) {
+// inWords says how much of the circle is whose.
+const inWords = (ring, shares) => ring.pods.map((pod, i) => `${pod} has ${(100 * shares[i]).toFixed(0)}%.`).join(" ");
+
+function caption(ring, shares) {
   const n = ring.ends.length;
   if (ring.table) {
     const every = Math.round(ring.table / n);
     return every > 1 ? `Maglev: every ${ordinal(every)} of ${count(ring.table)} slots.` : `Maglev: all ${count(ring.table)} slots.`;
   }
-  const most = Math.max(...share(ring)) * ring.pods.length;
+  const most = Math.max(...shares) * ring.pods.length;
   return `Ring of ${count(n)} arcs. The largest share is ${most.toFixed(2)} times the mean.`;
 }
 

@@ -8,6 +8,7 @@ import { openSound } from "./sound.js";
 import { line as historyLine } from "./history.js";
 
 const drawEvery = 100;
+const figuresEvery = 500; // each asks the browser for all that it counts
 const keep = 50; // lines of the transcript and of the history
 
 const states = {
@@ -50,9 +51,9 @@ class Panel {
   #caller = null;
   #sound = null;
   #agent = null; // meter of the agent's stream
-  #timer;
+  #timers = [];
   #muted = false;
-  #busy = false;
+  #opening = null; // what ends the opening of a call
 
   constructor(store) {
     this.#store = store;
@@ -62,7 +63,7 @@ class Panel {
   #build() {
     this.lane = h("select", { id: "phone-lane" });
     this.source = h("select", { id: "phone-source" }, h("option", { value: "microphone" }, "microphone"), h("option", { value: "tone" }, "test tone"));
-    this.toggle = h("button.phone-toggle", { type: "button", onclick: () => (this.#caller || this.#busy ? this.hangUp() : this.call()) }, "Call");
+    this.toggle = h("button.phone-toggle", { type: "button", onclick: () => (this.#on ? this.hangUp() : this.call()) }, "Call");
     this.mute = h("button", { type: "button", disabled: true, "aria-pressed": "false", onclick: () => this.#mute(!this.#muted) }, "Mute");
     this.state = h("p.phone-state", { role: "status" }, states.idle);
     this.notice = h("p.phone-notice", { role: "status", hidden: true });
@@ -102,12 +103,15 @@ class Panel {
     this.#enable();
   }
 
+  // on a call, or opening one.
+  get #on() { return Boolean(this.#caller ?? this.#opening); }
+
   #enable() {
-    const on = this.#caller !== null || this.#busy;
+    const on = this.#on;
     this.lane.disabled = on;
     this.source.disabled = on;
     this.mute.disabled = this.#sound === null;
-    this.send.disabled = this.#caller?.line === null || this.#caller === null;
+    this.send.disabled = !this.#caller?.line;
     this.toggle.disabled = !on && this.lane.options.length === 0;
     put(this.toggle, on ? "Hang up" : "Call");
     this.toggle.classList.toggle("primary", !on);
@@ -115,8 +119,8 @@ class Panel {
 
   async call() {
     const lane = this.#store.lanes().find((l) => l.id === this.lane.value);
-    if (!lane || this.#caller || this.#busy) return;
-    const opening = (this.#busy = new AbortController());
+    if (!lane || this.#on) return;
+    const opening = (this.#opening = new AbortController());
     this.#clear();
     this.#state("dialling");
     try {
@@ -132,8 +136,8 @@ class Panel {
         edge: new Edge(base, session), sound, relay: lane.relay, place: this.place, tell: (kind, detail) => this.#told(kind, detail),
       });
       this.#caller = caller;
-      this.#busy = null;
-      this.#timer = setInterval(() => this.#draw(), drawEvery);
+      this.#opening = null;
+      this.#timers = [setInterval(() => this.#draw(), drawEvery), setInterval(() => this.#figures(), figuresEvery)];
       this.#enable();
       await caller.run();
     } catch (error) {
@@ -144,14 +148,14 @@ class Panel {
   }
 
   hangUp() {
-    if (this.#busy) this.#busy.abort();
+    this.#opening?.abort();
     this.#caller?.hangUp();
   }
 
   #over() {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
     this.#sound?.close();
-    this.#sound = this.#agent = this.#caller = this.#busy = null;
+    this.#sound = this.#agent = this.#caller = this.#opening = null;
     this.mine.set(0);
     this.theirs.set(0);
     this.#state("ended");
@@ -179,7 +183,7 @@ class Panel {
 
   #state(state) {
     attribute(this.root, "data-state", state);
-    this.root.dispatchEvent(new CustomEvent("phone", { bubbles: true, detail: this.#caller !== null || this.#busy !== null }));
+    this.root.dispatchEvent(new CustomEvent("phone", { bubbles: true, detail: this.#on }));
     put(this.state, state === "on the call" && this.#sound ? `on the call, by ${this.#sound.name}` : states[state]);
     this.#enable();
   }
@@ -230,12 +234,15 @@ class Panel {
     this.#caller.ask(this.question.value);
   }
 
-  async #draw() {
-    const caller = this.#caller;
+  #draw() {
     this.mine.set(this.#sound?.mine.level() ?? 0);
     this.theirs.set(this.#agent?.level() ?? 0);
+    if (this.#caller?.line) this.facts.gap(millis(this.#caller.ear.longest()));
+  }
+
+  async #figures() {
+    const caller = this.#caller;
     if (!caller?.line) return;
-    this.facts.gap(millis(caller.ear.longest()));
     const s = await caller.stats.of(caller.line).catch(() => undefined); // it was closed meanwhile
     if (!s || caller !== this.#caller) return;
     this.facts.lost(count(s.lost));

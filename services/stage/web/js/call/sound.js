@@ -10,7 +10,7 @@ const tone = {
 };
 
 // Sound is one track for all of a caller's connections.
-export class Sound {
+class Sound {
   #context;
   #stop;
 

@@ -12,7 +12,7 @@ export class Stats {
     return { ...add(this.#ended, now), jitter: now.jitter };
   }
 
-  // ended keeps those of a connection that is about to be closed.
+  // end keeps those of a connection that is about to be closed.
   async end(line) { this.#ended = add(this.#ended, read(await line.stats())); }
 }
 
