@@ -13,6 +13,7 @@ import (
 
 	"github.com/smaran-v2/smaran/services/admission"
 	"github.com/smaran-v2/smaran/services/endpoints"
+	"github.com/smaran-v2/smaran/services/internal/apiserver"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 // admitter is whoever holds the Lease, for as long.
 type admitter struct {
 	Options
-	pods *pods
+	pods *apiserver.Pods
 	// since is when the first pod was ready that waits; zero while none does. It is seen here, not read from the pod, whose node may have
 	// another time. So the next holder counts from its own start.
 	since time.Time
@@ -37,7 +38,7 @@ type admitter struct {
 }
 
 func newAdmitter(o Options) *admitter {
-	return &admitter{Options: o, pods: newPods(), done: map[types.UID]bool{}}
+	return &admitter{Options: o, pods: apiserver.NewPods(), done: map[types.UID]bool{}}
 }
 
 // run lets pods in until ctx ends.
@@ -48,12 +49,12 @@ func (a *admitter) run(ctx context.Context) {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	var following sync.WaitGroup
-	following.Go(func() { a.pods.follow(ctx, a.API.Pods(selector), selector) })
+	following.Go(func() { a.pods.Follow(ctx, a.API.Pods(selector), "pods with "+selector) })
 	defer following.Wait()
 	defer stop()
 	for ctx.Err() == nil {
 		told := a.Endpoints.Told()
-		pods, changed := a.pods.look()
+		pods, changed := a.pods.Look()
 		round := a.round(pods)
 		wait := a.left(round)
 		if len(round.ready) > 0 && wait <= 0 {
@@ -97,11 +98,11 @@ func (a *admitter) round(pods []*corev1.Pod) round {
 			continue
 		}
 		known[pod.UID] = true
-		condition := is(pod, corev1.PodConditionType(a.Gate))
+		condition := apiserver.Is(pod, corev1.PodConditionType(a.Gate))
 		if condition {
 			delete(a.done, pod.UID)
 		}
-		switch whole := is(pod, corev1.ContainersReady); {
+		switch whole := apiserver.Is(pod, corev1.ContainersReady); {
 		case (condition || a.done[pod.UID]) && whole:
 			names = append(names, pod.Name)
 		case condition || a.done[pod.UID]: // its containers are started anew: the kubelet readies it by itself
@@ -206,9 +207,9 @@ func (a *admitter) admit(ctx context.Context, r round) {
 
 // still is whether the very pod is there and would be in rotation with the condition.
 func (a *admitter) still(pod *corev1.Pod) bool {
-	list, _ := a.pods.look()
+	list, _ := a.pods.Look()
 	return slices.ContainsFunc(list, func(p *corev1.Pod) bool {
-		return p.UID == pod.UID && gated(p, a.Gate) && is(p, corev1.ContainersReady)
+		return p.UID == pod.UID && gated(p, a.Gate) && apiserver.Is(p, corev1.ContainersReady)
 	})
 }
 

@@ -14,11 +14,11 @@ import (
 	"github.com/go-logr/logr"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
 	"github.com/smaran-v2/smaran/services/discovery/internal/latest"
 	"github.com/smaran-v2/smaran/services/endpoints"
+	"github.com/smaran-v2/smaran/services/internal/apiserver"
 )
 
 // Service is a Service and the name of one of its ports.
@@ -90,24 +90,15 @@ func (w *Watcher) Once(ready ...string) []endpoints.Endpoint {
 // Told is closed when Current or Once may have changed: more often than Changed, which does not tell of pods that are not ready.
 func (w *Watcher) Told() <-chan struct{} { return w.told.Load().over }
 
-// follow lists, watches, and starts anew where a watch expires or breaks, until ctx ends.
+// follow keeps the list in step until ctx ends.
 func (w *Watcher) follow(ctx context.Context, c *client) {
 	defer c.api.Close()
 	logger := logr.FromSlogHandler(w.log.Handler())
-	store := cache.NewUndeltaStore(w.push, cache.MetaNamespaceKeyFunc)
-	cache.NewReflectorWithOptions(c, &discoveryv1.EndpointSlice{}, store, cache.ReflectorOptions{
-		Name: w.service.String(), Logger: &logger,
-	}).RunWithContext(klog.NewContext(ctx, logger))
+	apiserver.Follow(klog.NewContext(ctx, logger), c, w.service.String(), w.push)
 }
 
 // push takes all slices there are.
-func (w *Watcher) push(objects []any) {
-	list := make([]*discoveryv1.EndpointSlice, 0, len(objects))
-	for _, o := range objects {
-		if s, ok := o.(*discoveryv1.EndpointSlice); ok {
-			list = append(list, s)
-		}
-	}
+func (w *Watcher) push(list []*discoveryv1.EndpointSlice) {
 	before := w.told.Swap(&told{slices: list, over: make(chan struct{})})
 	pods := Merge(list, w.service.Port)
 	if w.Put(pods) {

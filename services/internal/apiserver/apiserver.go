@@ -1,5 +1,5 @@
 // Package apiserver reaches a cluster's API server, one API group at a time: client-go's clientset, which knows all, would double the program.
-// What is asked of a group is its users' business.
+// It follows what a group has; what else is asked of one is its users' business.
 package apiserver
 
 import (

@@ -15,6 +15,7 @@ import (
 
 	"github.com/smaran-v2/smaran/proto/fleet/v1/fleetv1connect"
 	"github.com/smaran-v2/smaran/services/discovery/kubernetes"
+	"github.com/smaran-v2/smaran/services/internal/apiserver"
 )
 
 // What deploy/ calls things.
@@ -48,7 +49,7 @@ type Fleet struct {
 
 	options Options
 	server  *server
-	pods    *pods
+	pods    *apiserver.Pods
 	ledger  ledger
 	// initial is how many pods there were to be at the start.
 	initial int
@@ -67,17 +68,18 @@ func Open(ctx context.Context, o Options) (*Fleet, error) {
 		return nil, fmt.Errorf("%w: %w", ErrStart, err)
 	}
 	following, stop := context.WithCancel(ctx)
-	f := &Fleet{options: o, server: s, pods: newPods(), done: make(chan struct{})}
+	f := &Fleet{options: o, server: s, pods: apiserver.NewPods(), done: make(chan struct{})}
 	slices, err := kubernetes.Watch(following, o.API, kubernetes.Service{Namespace: o.Namespace, Name: service, Port: portName}, o.Log)
 	if err != nil {
 		stop()
 		s.close()
 		return nil, err
 	}
+	_, listed := f.pods.Look()
 	var work sync.WaitGroup
 	work.Go(func() {
 		logged := klog.NewContext(following, logr.FromSlogHandler(o.Log.Handler()))
-		f.pods.follow(logged, s.pods(appLabel+" in ("+jarvis+","+smaran+","+redis+")"))
+		f.pods.Follow(logged, s.pods(appLabel+" in ("+jarvis+","+smaran+","+redis+")"), "pods of the fleet")
 	})
 	work.Go(func() { f.keep(following, slices) })
 	go func() {
@@ -87,7 +89,7 @@ func Open(ctx context.Context, o Options) (*Fleet, error) {
 		<-slices.Done()
 		s.close()
 	}()
-	if err := f.begin(following); err != nil {
+	if err := f.begin(following, listed); err != nil {
 		stop()
 		<-f.done
 		return nil, err
@@ -95,8 +97,8 @@ func Open(ctx context.Context, o Options) (*Fleet, error) {
 	return f, nil
 }
 
-// begin waits for the first list, and reads how large the fleet is to be.
-func (f *Fleet) begin(ctx context.Context) error {
+// begin reads how large the fleet is to be, and waits for the first list.
+func (f *Fleet) begin(ctx context.Context, listed <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	d, err := f.server.deployment(ctx, jarvis)
@@ -108,7 +110,7 @@ func (f *Fleet) begin(ctx context.Context) error {
 		f.initial = int(*d.Spec.Replicas)
 	}
 	select {
-	case <-f.pods.synced:
+	case <-listed:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("%w: no list of pods; its Role needs list and watch on pods: %w", ErrStart, ctx.Err())

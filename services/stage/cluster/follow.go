@@ -1,68 +1,27 @@
 package cluster
 
 import (
-	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/tools/cache"
-	"k8s.io/klog/v2"
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
 	"github.com/smaran-v2/smaran/services/endpoints"
 )
 
-// pods are all of the fleet, as the API server told last.
-type pods struct {
-	mu      sync.Mutex
-	list    []*corev1.Pod
-	changed chan struct{}
-	// synced is closed at the first whole list.
-	synced chan struct{}
-	once   sync.Once
-}
-
-func newPods() *pods { return &pods{changed: make(chan struct{}), synced: make(chan struct{})} }
-
-// follow keeps the list in step until ctx ends. A watch that breaks is resumed, with a back-off.
-func (p *pods) follow(ctx context.Context, lists cache.ListerWatcher) {
-	logger := klog.FromContext(ctx)
-	cache.NewReflectorWithOptions(lists, &corev1.Pod{}, cache.NewUndeltaStore(p.push, cache.MetaNamespaceKeyFunc),
-		cache.ReflectorOptions{Name: "pods of the fleet", Logger: &logger}).RunWithContext(ctx)
-}
-
-// push takes all pods there are.
-func (p *pods) push(objects []any) {
-	list := make([]*corev1.Pod, 0, len(objects))
-	for _, o := range objects {
-		if pod, ok := o.(*corev1.Pod); ok {
-			list = append(list, pod)
-		}
-	}
-	slices.SortFunc(list, func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.list = list
-	close(p.changed)
-	p.changed = make(chan struct{})
-	p.once.Do(func() { close(p.synced) })
-}
-
-// of are those of an app, sorted by name, and a channel that is closed once something has changed. They must not be changed.
-func (p *pods) of(app string) ([]*corev1.Pod, <-chan struct{}) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// of are an app's pods by name, and a channel that is closed once something has changed. They must not be changed.
+func (f *Fleet) of(app string) ([]*corev1.Pod, <-chan struct{}) {
+	all, changed := f.pods.Look()
 	var out []*corev1.Pod
-	for _, pod := range p.list {
+	for _, pod := range all {
 		if pod.Labels[appLabel] == app {
 			out = append(out, pod)
 		}
 	}
-	return out, p.changed
+	return out, changed
 }
 
 // keepVersions is how many versions of the endpoints are told of.

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
+	"github.com/smaran-v2/smaran/services/internal/apiserver"
 )
 
 // Variables of smaran that say how it chooses, and what it takes where they are not set.
@@ -48,12 +49,12 @@ func (f *Fleet) Status(ctx context.Context, _ *connect.Request[fleetv1.StatusReq
 	if size, err := strconv.ParseUint(variable(d, ringVariable, ""), 10, 64); err == nil {
 		out.RingSize = size
 	}
-	all, _ := f.pods.of(jarvis)
+	all, _ := f.of(jarvis)
 	for _, p := range all {
 		out.Pods = append(out.Pods, describe(p))
 	}
 	for name, app := range map[string]string{"smaran": smaran, "redis": redis} {
-		found, _ := f.pods.of(app)
+		found, _ := f.of(app)
 		out.Processes = append(out.Processes, &fleetv1.Process{Name: name, Running: count(found, ready) > 0})
 	}
 	return connect.NewResponse(out), nil
@@ -110,17 +111,7 @@ func port(p *corev1.Pod) int32 {
 func leaving(p *corev1.Pod) bool { return p.DeletionTimestamp != nil }
 
 // ready is whether a pod is to stay, and is asked.
-func ready(p *corev1.Pod) bool {
-	if leaving(p) {
-		return false
-	}
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
-}
+func ready(p *corev1.Pod) bool { return !leaving(p) && apiserver.Is(p, corev1.PodReady) }
 
 func count(all []*corev1.Pod, is func(*corev1.Pod) bool) (n int) {
 	for _, p := range all {

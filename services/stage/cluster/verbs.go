@@ -59,7 +59,7 @@ func (f *Fleet) Stop(ctx context.Context, r *connect.Request[fleetv1.StopRequest
 // delete removes a pod of jarvis, one at random where none is named, and waits for the one that the ReplicaSet makes in its place.
 func (f *Fleet) delete(ctx context.Context, name string, grace *int64) (string, error) {
 	err := f.change(ctx, func(ctx context.Context) error {
-		all, _ := f.pods.of(jarvis)
+		all, _ := f.of(jarvis)
 		var candidates []*corev1.Pod
 		for _, p := range all {
 			if !leaving(p) && (name == p.Name || name == "" && ready(p)) {
@@ -81,7 +81,7 @@ func (f *Fleet) delete(ctx context.Context, name string, grace *int64) (string, 
 // KillSmaran implements fleet.v1, as Kill does.
 func (f *Fleet) KillSmaran(ctx context.Context, _ *connect.Request[fleetv1.KillSmaranRequest]) (*connect.Response[fleetv1.KillSmaranResponse], error) {
 	err := f.change(ctx, func(ctx context.Context) error {
-		all, _ := f.pods.of(smaran)
+		all, _ := f.of(smaran)
 		for _, p := range all {
 			if !leaving(p) {
 				if err := f.server.remove(ctx, p.Name, new(int64)); err != nil {
@@ -102,7 +102,7 @@ func (f *Fleet) KillSmaran(ctx context.Context, _ *connect.Request[fleetv1.KillS
 func (f *Fleet) Rollout(ctx context.Context, _ *connect.Request[fleetv1.RolloutRequest]) (*connect.Response[fleetv1.RolloutResponse], error) {
 	err := f.change(ctx, func(ctx context.Context) error {
 		before := map[string]bool{}
-		all, _ := f.pods.of(jarvis)
+		all, _ := f.of(jarvis)
 		for _, p := range all {
 			before[p.Name] = true
 		}
@@ -217,7 +217,7 @@ func (f *Fleet) until(ctx context.Context, app string, are func([]*corev1.Pod) b
 	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
 	defer cancel()
 	for {
-		all, changed := f.pods.of(app)
+		all, changed := f.of(app)
 		if are(all) {
 			return nil
 		}
