@@ -42,6 +42,8 @@ type api struct {
 	forbidden   string
 	// asked are the changes, in the API server's words.
 	asked []string
+	// read are the Deployments that were read.
+	read []string
 }
 
 type change struct {
@@ -56,9 +58,7 @@ func startAPI(t *testing.T, pods int32) *api {
 	for name, n := range map[string]int32{"jarvis": pods, "smaran-v2": 1, "redis": 1} {
 		a.deployments[name] = &appsv1.Deployment{
 			TypeMeta: metav1.TypeMeta{Kind: "Deployment", APIVersion: "apps/v1"}, ObjectMeta: metav1.ObjectMeta{Name: name},
-			Spec: appsv1.DeploymentSpec{Replicas: ptr.To(n), Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: []corev1.Container{{
-				Env: []corev1.EnvVar{{Name: "SMARAN_BACKEND", Value: "handoff"}},
-			}}}}},
+			Spec: appsv1.DeploymentSpec{Replicas: ptr.To(n)},
 		}
 		a.reconcile(name)
 	}
@@ -85,6 +85,12 @@ func (a *api) changes() []string {
 	return slices.Clone(a.asked)
 }
 
+func (a *api) reads() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.read)
+}
+
 // names of an app's pods.
 func (a *api) names(app string) (out []string) {
 	a.mu.Lock()
@@ -108,6 +114,7 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if name, found := strings.CutPrefix(path, "deployments/"); found {
 		a.mu.Lock()
+		a.read = append(a.read, name)
 		d := a.deployments[name].DeepCopy()
 		a.mu.Unlock()
 		reply(w, d)
@@ -194,15 +201,28 @@ func (a *api) reconcile(app string) {
 func (a *api) create(app string) {
 	a.made++
 	p := &corev1.Pod{
-		TypeMeta:   metav1.TypeMeta{Kind: "Pod", APIVersion: "v1"},
-		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%02d", app, a.made), Namespace: "dev", Labels: map[string]string{"app": app}},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}}}}},
+		TypeMeta: metav1.TypeMeta{Kind: "Pod", APIVersion: "v1"},
+		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("%s-%02d", app, a.made), Namespace: "dev", Labels: map[string]string{"app": app},
+			CreationTimestamp: metav1.Unix(int64(a.made), 0)},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: strings.TrimSuffix(app, "-v2"),
+			Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}}}}},
 		Status: corev1.PodStatus{PodIP: fmt.Sprintf("10.0.0.%d", a.made), Phase: corev1.PodRunning,
 			Conditions:        []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}},
 			ContainerStatuses: []corev1.ContainerStatus{{Name: app, RestartCount: 2}}},
 	}
+	if app == "smaran-v2" {
+		p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "SMARAN_BACKEND", Value: "handoff"}}
+	}
 	a.pods[p.Name] = p
 	a.tell(watch.Added, p)
+}
+
+// scale has an app be of so many pods.
+func (a *api) scale(app string, n int32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.deployments[app].Spec.Replicas = ptr.To(n)
+	a.reconcile(app)
 }
 
 // edit changes a pod, as the kubelet does.

@@ -90,6 +90,62 @@ func TestWhatThereIs(t *testing.T) {
 	}, wait, pause)
 }
 
+// TestSmaransPodsSayHowItChooses: and the API server is not asked each time.
+func TestSmaransPodsSayHowItChooses(t *testing.T) {
+	a := startAPI(t, 1)
+	f := open(t, a, false)
+	chooses := func(backend string, ring uint64) func() bool {
+		return func() bool { s := status(t, f); return s.GetBackend() == backend && s.GetRingSize() == ring }
+	}
+	set := func(backend, ring string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			container := &p.Spec.Containers[len(p.Spec.Containers)-1]
+			container.Env = []corev1.EnvVar{{Name: "SMARAN_BACKEND", Value: backend}, {Name: "SMARAN_RING_SIZE", Value: ring}}
+			p.Status.Conditions[0].Status = corev1.ConditionTrue
+		}
+	}
+	first := a.names("smaran-v2")[0]
+	a.edit(first, func(p *corev1.Pod) {
+		sidecar := corev1.Container{Name: "istio-proxy", Env: []corev1.EnvVar{{Name: "SMARAN_BACKEND", Value: "redis"}}}
+		p.Spec.Containers = append([]corev1.Container{sidecar}, p.Spec.Containers...)
+		set("app-hash", "10240")(p)
+	})
+	require.Eventually(t, chooses("app-hash", 10240), wait, pause, "not what its sidecar has")
+
+	a.scale("smaran-v2", 2)
+	second := a.names("smaran-v2")[1]
+	require.Eventually(t, chooses("handoff", 1024), wait, pause, "the newest that is ready")
+	a.edit(second, func(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionFalse })
+	require.Eventually(t, chooses("app-hash", 10240), wait, pause, "not one that is not ready")
+	a.edit(second, set("istio-hash", "2048"))
+	require.Eventually(t, chooses("istio-hash", 2048), wait, pause)
+
+	a.scale("smaran-v2", 0)
+	require.Eventually(t, func() bool {
+		for _, p := range status(t, f).GetProcesses() {
+			if p.GetName() == "smaran" {
+				return !p.GetRunning()
+			}
+		}
+		return false
+	}, wait, pause)
+	require.True(t, chooses("istio-hash", 2048)(), "as before, while there is none")
+	require.Equal(t, []string{"jarvis"}, a.reads(), "at the start alone")
+}
+
+func TestWithoutASmaranNothingIsSaidOfHowItChooses(t *testing.T) {
+	a := startAPI(t, 1)
+	a.scale("smaran-v2", 0)
+	f := open(t, a, false)
+	s := status(t, f)
+	require.Len(t, s.GetPods(), 1)
+	require.Empty(t, s.GetBackend())
+	require.Empty(t, s.GetPolicy())
+	require.Zero(t, s.GetRingSize())
+	a.scale("smaran-v2", 1)
+	require.Eventually(t, func() bool { return status(t, f).GetBackend() == "handoff" }, wait, pause)
+}
+
 func TestAScaleWaitsForItsPods(t *testing.T) {
 	a := startAPI(t, 3)
 	f := open(t, a, true)

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/jonboulle/clockwork"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
@@ -24,6 +26,8 @@ const (
 	jarvis   = "jarvis"
 	smaran   = "smaran-v2"
 	redis    = "redis"
+	// smaranContainer is that of smaran's pods which runs it.
+	smaranContainer = "smaran"
 
 	service  = "jarvis-service"
 	portName = "http"
@@ -51,6 +55,8 @@ type Fleet struct {
 	server  *server
 	pods    *apiserver.Pods
 	ledger  ledger
+	// chose is what chooser said last.
+	chose atomic.Pointer[corev1.Pod]
 	// initial is how many pods there were to be at the start.
 	initial int
 	// changing is held by the change that is under way.
@@ -103,7 +109,7 @@ func (f *Fleet) begin(ctx context.Context, listed <-chan struct{}) error {
 	defer cancel()
 	d, err := f.server.deployment(ctx, jarvis)
 	if err != nil {
-		return fmt.Errorf("%w: %w; its Role needs get on the deployments %s and %s", ErrStart, err, jarvis, smaran)
+		return fmt.Errorf("%w: %w; its Role needs get on the deployment %s", ErrStart, err, jarvis)
 	}
 	f.initial = 1
 	if d.Spec.Replicas != nil {

@@ -3,13 +3,13 @@ package cluster
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
@@ -35,19 +35,17 @@ const settleMargin = 3 * time.Second
 // smaranURL is where the mesh has it.
 const smaranURL = "http://" + smaran
 
-// Status implements fleet.v1.
-func (f *Fleet) Status(ctx context.Context, _ *connect.Request[fleetv1.StatusRequest]) (*connect.Response[fleetv1.StatusResponse], error) {
-	d, err := f.server.deployment(ctx, smaran)
-	if err != nil {
-		return nil, f.refused(err)
-	}
+// Status implements fleet.v1, from what was told of the pods. How smaran chooses is not in it until a pod of smaran's was seen.
+func (f *Fleet) Status(context.Context, *connect.Request[fleetv1.StatusRequest]) (*connect.Response[fleetv1.StatusResponse], error) {
 	out := &fleetv1.StatusResponse{
-		Backend: variable(d, backendVariable, defaultBackend), Policy: variable(d, policyVariable, defaultPolicy), RingSize: defaultRing,
-		SessionMode: variable(d, modeVariable, defaultMode),
-		SmaranUrl:   smaranURL, MeshUrl: "http://" + service, History: f.ledger.all(), SettleMargin: durationpb.New(settleMargin),
+		SmaranUrl: smaranURL, MeshUrl: "http://" + service, History: f.ledger.all(), SettleMargin: durationpb.New(settleMargin),
 	}
-	if size, err := strconv.ParseUint(variable(d, ringVariable, ""), 10, 64); err == nil {
-		out.RingSize = size
+	if p := f.chooser(); p != nil {
+		out.Backend, out.Policy = variable(p, backendVariable, defaultBackend), variable(p, policyVariable, defaultPolicy)
+		out.SessionMode, out.RingSize = variable(p, modeVariable, defaultMode), defaultRing
+		if size, err := strconv.ParseUint(variable(p, ringVariable, ""), 10, 64); err == nil {
+			out.RingSize = size
+		}
 	}
 	all, _ := f.of(jarvis)
 	for _, p := range all {
@@ -60,11 +58,24 @@ func (f *Fleet) Status(ctx context.Context, _ *connect.Request[fleetv1.StatusReq
 	return connect.NewResponse(out), nil
 }
 
-// variable is what a Deployment's first container has in its environment.
-func variable(d *appsv1.Deployment, name, otherwise string) string {
-	for _, c := range d.Spec.Template.Spec.Containers {
+// chooser is the pod whose environment says how smaran chooses: the newest that is ready, or else the newest. While there is none it is the
+// one that was last; nil before the first.
+func (f *Fleet) chooser() *corev1.Pod {
+	all, _ := f.of(smaran)
+	if serving := slices.DeleteFunc(slices.Clone(all), func(p *corev1.Pod) bool { return !ready(p) }); len(serving) > 0 {
+		all = serving
+	}
+	if len(all) > 0 {
+		f.chose.Store(slices.MaxFunc(all, func(a, b *corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) }))
+	}
+	return f.chose.Load()
+}
+
+// variable is what smaran's container has in its environment; sidecars are beside it.
+func variable(p *corev1.Pod, name, otherwise string) string {
+	for _, c := range p.Spec.Containers {
 		for _, e := range c.Env {
-			if e.Name == name && e.Value != "" {
+			if c.Name == smaranContainer && e.Name == name && e.Value != "" {
 				return e.Value
 			}
 		}
