@@ -153,11 +153,14 @@ func TestAScaleWaitsForItsPods(t *testing.T) {
 		_, err := f.Scale(t.Context(), connect.NewRequest(&fleetv1.ScaleRequest{Pods: n}))
 		require.NoError(t, err)
 		require.Len(t, status(t, f).GetPods(), int(n))
+		require.Eventually(t, func() bool {
+			versions := status(t, f).GetHistory()
+			return len(versions) == 1 && len(versions[0].GetEndpoints()) == int(n)
+		}, wait, pause, "the endpoints' current version")
 	}
 	require.Equal(t, []string{
 		`PATCH deployments/jarvis/scale {"spec":{"replicas":10}}`, `PATCH deployments/jarvis/scale {"spec":{"replicas":3}}`,
 	}, a.changes())
-	require.Eventually(t, func() bool { return len(status(t, f).GetHistory()) == 3 }, wait, pause, "versions of the endpoints")
 	for _, n := range []uint32{0, 51} {
 		_, err := f.Scale(t.Context(), connect.NewRequest(&fleetv1.ScaleRequest{Pods: n}))
 		require.Equal(t, connect.CodeInvalidArgument, connect.CodeOf(err))

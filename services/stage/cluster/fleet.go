@@ -54,7 +54,7 @@ type Fleet struct {
 	options Options
 	server  *server
 	pods    *apiserver.Pods
-	ledger  ledger
+	slices  *kubernetes.Watcher
 	// chose is what chooser said last.
 	chose atomic.Pointer[corev1.Pod]
 	// initial is how many pods there were to be at the start.
@@ -74,24 +74,19 @@ func Open(ctx context.Context, o Options) (*Fleet, error) {
 		return nil, fmt.Errorf("%w: %w", ErrStart, err)
 	}
 	following, stop := context.WithCancel(ctx)
-	f := &Fleet{options: o, server: s, pods: apiserver.NewPods(), done: make(chan struct{})}
 	slices, err := kubernetes.Watch(following, o.API, kubernetes.Service{Namespace: o.Namespace, Name: service, Port: portName}, o.Log)
 	if err != nil {
 		stop()
 		s.close()
 		return nil, err
 	}
+	f := &Fleet{options: o, server: s, pods: apiserver.NewPods(), slices: slices, done: make(chan struct{})}
 	_, listed := f.pods.Look()
-	var work sync.WaitGroup
-	work.Go(func() {
-		logged := klog.NewContext(following, logr.FromSlogHandler(o.Log.Handler()))
-		f.pods.Follow(logged, s.pods(appLabel+" in ("+jarvis+","+smaran+","+redis+")"), "pods of the fleet")
-	})
-	work.Go(func() { f.keep(following, slices) })
 	go func() {
 		defer close(f.done)
 		defer stop()
-		work.Wait()
+		logged := klog.NewContext(following, logr.FromSlogHandler(o.Log.Handler()))
+		f.pods.Follow(logged, s.pods(appLabel+" in ("+jarvis+","+smaran+","+redis+")"), "pods of the fleet")
 		<-slices.Done()
 		s.close()
 	}()
@@ -120,19 +115,6 @@ func (f *Fleet) begin(ctx context.Context, listed <-chan struct{}) error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("%w: no list of pods; its Role needs list and watch on pods: %w", ErrStart, ctx.Err())
-	}
-}
-
-// keep notes the endpoints' versions.
-func (f *Fleet) keep(ctx context.Context, slices *kubernetes.Watcher) {
-	for {
-		changed := slices.Changed()
-		f.ledger.note(slices.Current(), f.options.Clock.Now())
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
 	}
 }
 

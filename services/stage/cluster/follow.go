@@ -1,15 +1,11 @@
 package cluster
 
 import (
-	"slices"
-	"sync"
-	"time"
+	"strconv"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
 	corev1 "k8s.io/api/core/v1"
 
 	fleetv1 "github.com/smaran-v2/smaran/proto/fleet/v1"
-	"github.com/smaran-v2/smaran/services/endpoints"
 )
 
 // of are an app's pods by name, and a channel that is closed once something has changed. They must not be changed.
@@ -24,44 +20,13 @@ func (f *Fleet) of(app string) ([]*corev1.Pod, <-chan struct{}) {
 	return out, changed
 }
 
-// keepVersions is how many versions of the endpoints are told of.
-const keepVersions = 512
-
-// ledger are the versions of the endpoints, each with the time at which it was heard of.
-type ledger struct {
-	mu      sync.Mutex
-	history []*fleetv1.Endpoints
-}
-
-func (l *ledger) note(set endpoints.Set, now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	e := &fleetv1.Endpoints{Version: 1, Written: timestamppb.New(now)}
-	if last := len(l.history); last > 0 {
-		e.Version = l.history[last-1].GetVersion() + 1
+// endpoints are the current version of those that the mesh hashes over.
+func (f *Fleet) endpoints() *fleetv1.Endpoints {
+	set := f.slices.Current()
+	out := &fleetv1.Endpoints{}
+	out.Version, _ = strconv.ParseUint(set.Version, 10, 64) // a Watcher counts them
+	for _, e := range set.Endpoints {
+		out.Endpoints = append(out.Endpoints, &fleetv1.Endpoint{Pod: e.Pod, Address: e.Address, Health: e.Health.String()})
 	}
-	for _, p := range set.Endpoints {
-		e.Endpoints = append(e.Endpoints, &fleetv1.Endpoint{Pod: p.Pod, Address: p.Address, Health: p.Health.String()})
-	}
-	l.history = append(l.history, e)
-	if over := len(l.history) - keepVersions; over > 0 {
-		l.history = slices.Clone(l.history[over:])
-	}
-}
-
-// all is oldest first.
-func (l *ledger) all() []*fleetv1.Endpoints {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.history)
-}
-
-// last is nil before the first.
-func (l *ledger) last() *fleetv1.Endpoints {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.history) == 0 {
-		return nil
-	}
-	return l.history[len(l.history)-1]
+	return out
 }

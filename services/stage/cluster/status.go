@@ -5,10 +5,8 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"time"
 
 	"connectrpc.com/connect"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	corev1 "k8s.io/api/core/v1"
 
@@ -21,28 +19,22 @@ const (
 	backendVariable = "SMARAN_BACKEND"
 	policyVariable  = "SMARAN_MESH_POLICY"
 	ringVariable    = "SMARAN_RING_SIZE"
-	modeVariable    = "SMARAN_SESSION_MODE"
 
 	defaultBackend = "istio-hash"
 	defaultPolicy  = "ring"
-	defaultMode    = "strict"
 	defaultRing    = 1024
 )
-
-// settleMargin is how long Istio may take to tell every proxy of other endpoints: it sends after 100 ms without a change.
-const settleMargin = 3 * time.Second
 
 // smaranURL is where the mesh has it.
 const smaranURL = "http://" + smaran
 
-// Status implements fleet.v1, from what was told of the pods. How smaran chooses is not in it until a pod of smaran's was seen.
+// Status implements fleet.v1, from what was told of the pods, and as far as a stage reads it: of the endpoints' versions it has the current one
+// alone. How smaran chooses is not in it until a pod of smaran's was seen.
 func (f *Fleet) Status(context.Context, *connect.Request[fleetv1.StatusRequest]) (*connect.Response[fleetv1.StatusResponse], error) {
-	out := &fleetv1.StatusResponse{
-		SmaranUrl: smaranURL, MeshUrl: "http://" + service, History: f.ledger.all(), SettleMargin: durationpb.New(settleMargin),
-	}
+	out := &fleetv1.StatusResponse{History: []*fleetv1.Endpoints{f.endpoints()}}
 	if p := f.chooser(); p != nil {
 		out.Backend, out.Policy = variable(p, backendVariable, defaultBackend), variable(p, policyVariable, defaultPolicy)
-		out.SessionMode, out.RingSize = variable(p, modeVariable, defaultMode), defaultRing
+		out.RingSize = defaultRing
 		if size, err := strconv.ParseUint(variable(p, ringVariable, ""), 10, 64); err == nil {
 			out.RingSize = size
 		}

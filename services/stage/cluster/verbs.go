@@ -32,7 +32,7 @@ func (f *Fleet) Scale(ctx context.Context, r *connect.Request[fleetv1.ScaleReque
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&fleetv1.ScaleResponse{Endpoints: f.ledger.last()}), nil
+	return connect.NewResponse(&fleetv1.ScaleResponse{Endpoints: f.endpoints()}), nil
 }
 
 // Kill implements fleet.v1, by a deletion without grace: the kubelet sends SIGTERM, and SIGKILL right after.
@@ -41,7 +41,7 @@ func (f *Fleet) Kill(ctx context.Context, r *connect.Request[fleetv1.KillRequest
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&fleetv1.KillResponse{Pod: pod, Endpoints: f.ledger.last()}), nil
+	return connect.NewResponse(&fleetv1.KillResponse{Pod: pod, Endpoints: f.endpoints()}), nil
 }
 
 // Stop implements fleet.v1, by a deletion with the pod's own grace.
@@ -53,7 +53,7 @@ func (f *Fleet) Stop(ctx context.Context, r *connect.Request[fleetv1.StopRequest
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&fleetv1.StopResponse{Pod: pod, Endpoints: f.ledger.last()}), nil
+	return connect.NewResponse(&fleetv1.StopResponse{Pod: pod, Endpoints: f.endpoints()}), nil
 }
 
 // delete removes a pod of jarvis, one at random where none is named, and waits for the one that the ReplicaSet makes in its place.
@@ -121,7 +121,7 @@ func (f *Fleet) Rollout(ctx context.Context, _ *connect.Request[fleetv1.RolloutR
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&fleetv1.RolloutResponse{Endpoints: f.ledger.last()}), nil
+	return connect.NewResponse(&fleetv1.RolloutResponse{Endpoints: f.endpoints()}), nil
 }
 
 // SetRedis implements fleet.v1. One that comes back is empty: it keeps nothing on disk.
