@@ -106,10 +106,7 @@ func (f *Fleet) begin(ctx context.Context, listed <-chan struct{}) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w; its Role needs get on the deployment %s", ErrStart, err, jarvis)
 	}
-	f.initial = 1
-	if d.Spec.Replicas != nil {
-		f.initial = int(*d.Spec.Replicas)
-	}
+	f.initial = replicas(d.Spec.Replicas)
 	select {
 	case <-listed:
 		return nil
