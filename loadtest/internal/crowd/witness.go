@@ -7,6 +7,7 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/tally"
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // witness writes what one caller sees into the book. It is a tally.Observer.
@@ -27,11 +28,8 @@ func (w *witness) Inference(i tally.Inference) {
 // Occurrence implements tally.Observer.
 func (w *witness) Occurrence(o tally.Occurrence) { w.occurred(o.At, string(o.Class)) }
 
-// droppedIterations is what report.v1 counts in a Generator.
-const droppedIterations = "dropped_iterations"
-
 // dropped says that a request was not sent.
-func (w *witness) dropped(at time.Duration) { w.occurred(at, droppedIterations) }
+func (w *witness) dropped(at time.Duration) { w.occurred(at, wire.CountDroppedIterations) }
 
 func (w *witness) occurred(at time.Duration, class string) {
 	w.book.occurrence(w.epoch.Add(at), &stagev1.Occurrence{Session: w.session, Class: class})
