@@ -13,6 +13,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/client"
+	"github.com/smaran-v2/smaran/loadtest/internal/keepalive"
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
 	"github.com/smaran-v2/smaran/proto/stage/v1/stagev1connect"
 )
@@ -20,21 +21,13 @@ import (
 // tellEvery is how often the stage is told what was seen meanwhile.
 const tellEvery = 100 * time.Millisecond
 
-// A stage of which nothing came for idle is asked for a sign of life, and given up when none comes for patience.
-const (
-	idle     = 3 * time.Second
-	patience = 7 * time.Second
-)
-
 // attend keeps the crowd attached to the stage until ctx ends: one that is away is dialled again, and the callers go on meanwhile. It
 // fails with ErrReplaced.
 func (c *Crowd) attend(ctx context.Context, p *present) error {
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
 	protocols.SetHTTP2(true)
-	transport := &http.Transport{
-		Protocols: protocols, HTTP2: &http.HTTP2Config{SendPingTimeout: idle, PingTimeout: patience}, DialContext: c.DialStage,
-	}
+	transport := &http.Transport{Protocols: protocols, HTTP2: keepalive.Config(), DialContext: c.DialStage}
 	defer transport.CloseIdleConnections()
 	stage := stagev1connect.NewCrowdServiceClient(&http.Client{Transport: transport}, c.Stage)
 	random := rand.New(rand.NewPCG(rand.Uint64(), 0)) // of this process: two crowds need not dial at once

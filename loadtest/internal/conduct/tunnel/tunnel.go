@@ -11,17 +11,12 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
+
+	"github.com/smaran-v2/smaran/loadtest/internal/keepalive"
 )
 
 // ErrClosed is returned for a call over a connection that has ended.
 var ErrClosed = errors.New("the tunnel's connection has ended")
-
-// A connection on which nothing came for idle is asked for a sign of life, and closed when none comes for patience.
-const (
-	idle     = 3 * time.Second
-	patience = 7 * time.Second
-)
 
 // protocols are HTTP/2 from the first byte on.
 func protocols() *http.Protocols {
@@ -30,17 +25,13 @@ func protocols() *http.Protocols {
 	return p
 }
 
-func signsOfLife() *http.HTTP2Config {
-	return &http.HTTP2Config{SendPingTimeout: idle, PingTimeout: patience}
-}
-
 // Serve answers what comes over conn, and returns when conn has ended, closed by the other side or because ctx is over. It closes conn,
 // and no handler runs any more when it returns: their contexts end with the connection.
 func Serve(ctx context.Context, conn net.Conn, handler http.Handler) error {
 	handlers := &gate{}
 	listener := newSingle(conn)
 	server := &http.Server{
-		Protocols: protocols(), HTTP2: signsOfLife(),
+		Protocols: protocols(), HTTP2: keepalive.Config(),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if handlers.enter() {
 				defer handlers.inside.Done()
@@ -100,7 +91,7 @@ type Client struct {
 func NewClient(ctx context.Context, conn net.Conn) (*Client, error) {
 	w := &watched{Conn: conn, ended: make(chan struct{})}
 	transport := &http.Transport{
-		Protocols: protocols(), HTTP2: signsOfLife(),
+		Protocols: protocols(), HTTP2: keepalive.Config(),
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return w, nil },
 	}
 	over, err := transport.NewClientConn(ctx, "http", "tunnel:80") // a name that is never looked up
