@@ -67,8 +67,9 @@ func run(t *testing.T, backend string, pods int, duration time.Duration, events 
 	defer api.Close()
 	e := &engine.Engine{Driver: newDriver(project), Phones: engine.Pion{API: api}, Clock: clockwork.NewRealClock(), Log: slog.New(slog.DiscardHandler)}
 	result, err := e.Run(t.Context(), engine.Spec{
-		Backend: backend, Scenario: s, Repeat: 1, OnMisroute: client.Redial, GapThreshold: 200 * time.Millisecond, Watchdog: 2 * time.Second,
-		Load: plan.Load{Calls: calls, Rate: 18, Warmup: 3 * time.Second, Seed: 1},
+		Backend: backend, Scenario: s, Repeat: 1,
+		Behaviour: engine.Behaviour{OnMisroute: client.Redial, GapThreshold: 200 * time.Millisecond, Watchdog: 2 * time.Second},
+		Load:      plan.Load{Calls: calls, Rate: 18, Warmup: 3 * time.Second, Seed: 1},
 	})
 	require.NoError(t, err)
 	for _, why := range result.GetInvalidReasons() { // only a machine that is too busy to measure on may make it so

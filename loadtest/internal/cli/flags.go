@@ -35,7 +35,7 @@ type loadFlags struct {
 	Warmup   time.Duration `help:"Time under load before measuring begins; calls are placed in it." default:"3s"`
 	Seed     uint64        `help:"Makes sessions, send times and the fleet's own choices; the same for every backend." default:"1"`
 
-	engine.CallerFlags `embed:""`
+	engine.Behaviour `embed:""`
 
 	Grace        time.Duration `help:"How long a pod that is told to end may take for its calls." default:"5s"`
 	SessionStore string        `help:"Where the pods of the backend handoff keep conversations besides, for when one is killed: none or redis." enum:"none,redis" default:"none"`
@@ -113,9 +113,8 @@ func (f *loadFlags) checkDriver() error {
 func (f *loadFlags) spec(backend string, s scenario.Scenario, repeat int) engine.Spec {
 	return engine.Spec{
 		Backend: backend, Scenario: s, Repeat: repeat,
-		Load:       plan.Load{Calls: f.Calls, Rate: f.Rate, CallRate: f.CallRate, Warmup: f.Warmup, Seed: f.Seed},
-		OnMisroute: f.OnMisroute, GapThreshold: f.GapThreshold, Watchdog: f.Watchdog, Mesh: f.Mesh, Redis: f.Redis,
-		RedialJitter: f.RedialJitter, Grace: f.Grace, SecondWay: f.SecondWay, SessionStore: f.SessionStore,
+		Load:      plan.Load{Calls: f.Calls, Rate: f.Rate, CallRate: f.CallRate, Warmup: f.Warmup, Seed: f.Seed},
+		Behaviour: f.Behaviour, Mesh: f.Mesh, Redis: f.Redis, Grace: f.Grace, SecondWay: f.SecondWay, SessionStore: f.SessionStore,
 	}
 }
 

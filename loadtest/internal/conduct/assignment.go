@@ -38,8 +38,10 @@ func spec(a *conductorv1.Assignment) (engine.Spec, error) {
 		Load: plan.Load{
 			Calls: int(a.GetCalls()), Rate: a.GetRate(), CallRate: a.GetCallRate(), Warmup: a.GetWarmup().AsDuration(), Seed: a.GetSeed(),
 		},
-		OnMisroute: client.OnMisroute(a.GetOnMisroute()), GapThreshold: a.GetGapThreshold().AsDuration(), Watchdog: a.GetWatchdog().AsDuration(),
-		RedialJitter: a.GetRedialJitter().AsDuration(),
+		Behaviour: engine.Behaviour{
+			OnMisroute: client.OnMisroute(a.GetOnMisroute()), GapThreshold: a.GetGapThreshold().AsDuration(),
+			Watchdog: a.GetWatchdog().AsDuration(), RedialJitter: a.GetRedialJitter().AsDuration(),
+		},
 	}
 	for _, text := range a.GetEvents() {
 		e, err := scenario.ParseEvent(text)

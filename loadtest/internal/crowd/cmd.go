@@ -27,7 +27,7 @@ type Cmd struct {
 
 	// A pod that dies is told of at once by the event stream, so the watchdog is for a frozen one; and a machine that shows a page besides may
 	// let a living pod wait for longer than a run's callers would. A redial that nobody needed puts a call away from its session.
-	engine.CallerFlags `embed:"" set:"watchdog=1s"`
+	engine.Behaviour `embed:"" set:"watchdog=1s"`
 
 	MediaAddress netip.Addr `help:"Address that calls are made from, such as a pod's own." default:"127.0.0.1" placeholder:"IP"`
 	Metrics      string     `help:"Shows Prometheus what callers see, at this address, such as 127.0.0.1:9464; default: nowhere." placeholder:"ADDR"`
@@ -62,7 +62,7 @@ func (c *Cmd) Run(ctx context.Context, tele *telemetry.Telemetry, log *slog.Logg
 	}
 	defer api.Close()
 	crowd := &Crowd{
-		Stage: c.Stage, Lane: c.Lane, Version: version.String(), Smaran: c.Smaran, Behaviour: c.CallerFlags, Phones: engine.Pion{API: api},
+		Stage: c.Stage, Lane: c.Lane, Version: version.String(), Smaran: c.Smaran, Behaviour: c.Behaviour, Phones: engine.Pion{API: api},
 		Tracer: tele.Tracer, Propagator: tele.Propagator, Clock: clockwork.NewRealClock(), Log: log,
 	}
 	if c.Metrics != "" {

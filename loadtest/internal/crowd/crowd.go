@@ -28,7 +28,7 @@ type Crowd struct {
 	// Smaran, optional, is the coordinator's base URL, in place of what the stage says.
 	Smaran string
 	// Behaviour of the callers.
-	Behaviour engine.CallerFlags
+	Behaviour engine.Behaviour
 	Phones    engine.Switchboard
 	// Live, optional, is told of what callers see as well.
 	Live tally.Observer

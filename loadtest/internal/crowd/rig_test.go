@@ -54,7 +54,7 @@ func newRig(t *testing.T, lane string) *rig {
 	r.open()
 	c := &crowd.Crowd{
 		Stage: "http://stage.test", Lane: lane, Version: "v-test",
-		Behaviour: engine.CallerFlags{OnMisroute: client.Redial, GapThreshold: 200 * time.Millisecond, Watchdog: fakefleet.Watchdog},
+		Behaviour: engine.Behaviour{OnMisroute: client.Redial, GapThreshold: 200 * time.Millisecond, Watchdog: fakefleet.Watchdog},
 		Phones:    &fakefleet.Phones{Fleet: r.fleet}, DialStage: r.dial, DialSmaran: r.fleet.Dial,
 		Clock: clockwork.NewRealClock(), Log: slog.New(slog.DiscardHandler),
 	}

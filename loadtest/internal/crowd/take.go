@@ -59,8 +59,7 @@ func newTake(c *Crowd, transport http.RoundTripper, is identity) *take {
 	}
 	t.callers = &engine.Callers{
 		Seed: t.endless.Seed, BaseURLs: []string{strings.TrimSuffix(is.smaran, "/")}, Transport: transport,
-		OnMisroute: c.Behaviour.OnMisroute, RedialJitter: c.Behaviour.RedialJitter, GapThreshold: c.Behaviour.GapThreshold, Watchdog: c.Behaviour.Watchdog,
-		Phones: c.Phones, Clock: c.Clock, Epoch: c.Clock.Now(), End: engine.NoEnd, Log: c.Log, Tracer: c.Tracer, Propagator: c.Propagator,
+		Behaviour: c.Behaviour, Phones: c.Phones, Clock: c.Clock, Epoch: c.Clock.Now(), End: engine.NoEnd, Log: c.Log, Tracer: c.Tracer, Propagator: c.Propagator,
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background()) // a take ends by end
 	return t

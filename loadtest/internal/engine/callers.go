@@ -34,14 +34,11 @@ const NoEnd = time.Duration(math.MaxInt64)
 type Callers struct {
 	// Seed decides, with each caller's number, when it speaks and how its waits are jittered.
 	Seed uint64
-	// BaseURLs, Transport, OnMisroute and RedialJitter as client.Config has them.
-	BaseURLs     []string
-	Transport    http.RoundTripper
-	OnMisroute   client.OnMisroute
-	RedialJitter time.Duration
-	Headerless   bool
-	// GapThreshold and Watchdog as Spec has them.
-	GapThreshold, Watchdog time.Duration
+	// BaseURLs, Transport and Headerless as client.Config has them.
+	BaseURLs   []string
+	Transport  http.RoundTripper
+	Headerless bool
+	Behaviour
 
 	Phones Switchboard
 	Clock  clockwork.Clock

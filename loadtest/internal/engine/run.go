@@ -142,8 +142,8 @@ func (r *run) makeCallers() error {
 		r.recorders = append(r.recorders, tally.NewRecorder(r.plan.Load.Warmup, r.end(), r.engine.Live))
 	}
 	all := &Callers{
-		Seed: r.plan.Load.Seed, BaseURLs: coordinators(r.before), Transport: r.transport, OnMisroute: r.spec.OnMisroute, RedialJitter: r.spec.RedialJitter,
-		Headerless: r.plan.Load.Headerless, GapThreshold: r.spec.GapThreshold, Watchdog: r.spec.Watchdog, Phones: r.engine.Phones,
+		Seed: r.plan.Load.Seed, BaseURLs: coordinators(r.before), Transport: r.transport,
+		Headerless: r.plan.Load.Headerless, Behaviour: r.spec.Behaviour, Phones: r.engine.Phones,
 		Clock: r.engine.Clock, Epoch: r.epoch, End: r.end(), Log: r.engine.Log, Tracer: r.engine.Tracer, Propagator: r.engine.Propagator,
 	}
 	for call, id := range r.plan.Sessions {

@@ -36,10 +36,11 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // spec is twelve callers for 15 s after 3 s, on a fleet of three pods.
 func spec(events ...string) engine.Spec {
 	s := engine.Spec{
-		Backend:  "istio-hash",
-		Scenario: scenario.Scenario{Name: "test", Pods: 3, Duration: 15 * time.Second},
-		Repeat:   1,
-		Load:     plan.Load{Calls: 12, Rate: 24, Warmup: 3 * time.Second, Seed: 1}, OnMisroute: client.Redial, GapThreshold: 200 * time.Millisecond,
+		Backend:   "istio-hash",
+		Scenario:  scenario.Scenario{Name: "test", Pods: 3, Duration: 15 * time.Second},
+		Repeat:    1,
+		Load:      plan.Load{Calls: 12, Rate: 24, Warmup: 3 * time.Second, Seed: 1},
+		Behaviour: engine.Behaviour{OnMisroute: client.Redial, GapThreshold: 200 * time.Millisecond},
 	}
 	for _, text := range events {
 		e, err := scenario.ParseEvent(text)

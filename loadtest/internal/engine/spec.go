@@ -10,7 +10,6 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/smaran-v2/smaran/loadtest/internal/client"
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
 	"github.com/smaran-v2/smaran/loadtest/internal/plan"
 	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
@@ -25,14 +24,9 @@ type Spec struct {
 	// Repeat counts from 1.
 	Repeat int
 	// Load of the run; its duration and headerlessness are the scenario's.
-	Load       plan.Load
-	OnMisroute client.OnMisroute
-	// GapThreshold is the gap in arriving RTP above which a call counts as interrupted.
-	GapThreshold time.Duration
-	// Watchdog is how long a caller hears nothing before it gives the call up; 0 takes peer.DefaultWatchdog.
-	Watchdog time.Duration
-	// RedialJitter is the longest that a caller waits before it redials; each waits a random part of it.
-	RedialJitter time.Duration
+	Load plan.Load
+	// Behaviour of its callers.
+	Behaviour
 	// Mesh, Redis, SessionStore, Grace and SecondWay as in driver.Spec.
 	Mesh, Redis, SessionStore string
 	Grace, SecondWay          time.Duration

@@ -227,8 +227,8 @@ func (w *watcher) play(t *testing.T, a act, local driver.Driver) {
 	e := w.engine
 	e.Driver = staged{local, w}
 	result, err := e.Run(t.Context(), engine.Spec{Backend: a.backend, Scenario: s, Repeat: 1, Mesh: a.mesh, Redis: "embedded", Grace: 4 * time.Second,
-		Load:       plan.Load{Calls: a.calls, Rate: a.rate, CallRate: a.callRate, Warmup: 2 * time.Second, Seed: 7},
-		OnMisroute: "redial", GapThreshold: 200 * time.Millisecond, Watchdog: 150 * time.Millisecond})
+		Load:      plan.Load{Calls: a.calls, Rate: a.rate, CallRate: a.callRate, Warmup: 2 * time.Second, Seed: 7},
+		Behaviour: engine.Behaviour{OnMisroute: "redial", GapThreshold: 200 * time.Millisecond, Watchdog: 150 * time.Millisecond}})
 	require.NoError(t, err, a.name)
 	require.NoError(t, <-beside, a.name)
 	require.NotZero(t, result.GetLoad().GetRequests(), a.name)
