@@ -2,12 +2,16 @@ package compose_test
 
 import (
 	"context"
+	"net/http"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/stageclient"
+	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
 	"github.com/smaran-v2/smaran/services/testreal/browser"
 )
 
@@ -28,9 +32,20 @@ func TestTheStageShowsTheProjectAndCallsIt(t *testing.T) {
 	})
 	compose("up", "--detach", "--no-build", "--wait")
 
-	b.Do(t, chromedp.Navigate("http://127.0.0.1:7080"))
-	const state = `fetch("/api/v1/state").then((r) => r.json())`
-	b.Await(t, state+`.then((f) => f.pods.length === 3 && f.lanes[0].meters?.callsUp === f.lanes[0].load.calls)`, state+".then((f) => JSON.stringify(f.lanes))")
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	stage := stageclient.Client{HTTP: &http.Client{Transport: transport}, Base: "http://127.0.0.1:7080"}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var lanes []*stagev1.Lane
+	_, err := stage.Await(ctx, func(f *stagev1.Frame) (bool, error) {
+		lanes = f.GetLanes()
+		return len(f.GetPods()) == 3 && len(lanes) > 0 && lanes[0].GetMeters() != nil &&
+			lanes[0].GetMeters().GetCallsUp() == lanes[0].GetLoad().GetCalls(), nil
+	})
+	require.NoError(t, err, lanes)
+
+	b.Do(t, chromedp.Navigate(stage.Base))
 	b.Do(t, chromedp.Click(chromedp.ID("call-toggle")))
 	b.Await(t, `document.querySelector("#phone-lane option") !== null`, "document.body.innerText")
 	b.Do(t, chromedp.SetValue(chromedp.ID("phone-source"), "tone"), chromedp.Click(chromedp.CSS(".phone-toggle")))

@@ -3,13 +3,10 @@ package kind_test
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"regexp"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -20,14 +17,15 @@ import (
 
 	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 	"github.com/smaran-v2/smaran/loadtest/internal/manifests"
+	"github.com/smaran-v2/smaran/loadtest/internal/stageclient"
 	"github.com/smaran-v2/smaran/services/testreal/browser"
-	"github.com/smaran-v2/smaran/services/wire"
 )
 
-// stageURL is where deploy/kind/cluster.yaml and the gateway put the stage's page.
+// The gateway is where deploy/kind/cluster.yaml puts it, and stageURL where that has the stage's page.
 const (
-	gateway  = "127.0.0.1:30080"
-	stageURL = "http://stage.localhost:30080"
+	gateway   = "127.0.0.1:30080"
+	stageName = "stage.localhost"
+	stageURL  = "http://" + stageName + ":30080"
 )
 
 // spy has the page call through one transport of the relay alone, where relayBy says which, and keeps its connections to be asked.
@@ -128,48 +126,23 @@ func (p phone) times(t *testing.T, kind string) int {
 	return browser.Eval[int](t, p.Browser, lines(kind)+".length")
 }
 
-// order gives the stage one, and waits until what it did is over.
-func order(t *testing.T, token, verb string, body any) {
-	t.Helper()
-	text, err := json.Marshal(body)
-	require.NoError(t, err)
-	var done struct{ Group uint32 }
-	fromStage(t, http.MethodPost, "/api/v1/"+verb, token, string(text), http.StatusAccepted, &done)
-	require.EventuallyWithT(t, func(t *assertT) {
-		var frame struct {
-			Events []struct {
-				Group      uint32
-				FinishedMs *float64
-				Error      string
-			}
-		}
-		fromStage(t, http.MethodGet, "/api/v1/state", token, "", http.StatusOK, &frame)
-		for _, e := range frame.Events {
-			if e.Group == done.Group {
-				require.Empty(t, e.Error)
-				require.NotNil(t, e.FinishedMs)
-				return
-			}
-		}
-		require.Fail(t, "the event is not shown yet")
-	}, 5*time.Minute, time.Second)
+// stageOf is the stage as a page of its own origin asks it. Its name, which not every resolver knows, is told to the gateway. No connection
+// is kept: the gateway may close one meanwhile.
+func stageOf(token string) stageclient.Client {
+	return stageclient.Client{
+		HTTP: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, Base: "http://" + gateway, Host: stageName, Token: token,
+	}
 }
 
-// fromStage asks the stage, as a page of its own origin does.
-func fromStage(t require.TestingT, method, path, token, body string, want int, into any) {
-	req, err := http.NewRequestWithContext(context.Background(), method, "http://"+gateway+path, strings.NewReader(body))
+// order gives the stage one, and waits until what it did is over.
+func order(t *testing.T, stage stageclient.Client, verb, body string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	group, err := stage.Order(ctx, verb, body)
 	require.NoError(t, err)
-	req.Host = "stage.localhost" // which not every resolver knows
-	req.Close = true
-	req.Header.Set("Content-Type", wire.ContentTypeJSON)
-	req.Header.Set("Authorization", "Bearer "+token)
-	res, err := http.DefaultClient.Do(req)
+	_, err = stage.Carried(ctx, group)
 	require.NoError(t, err)
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	require.NoError(t, err)
-	require.Equal(t, want, res.StatusCode, string(text))
-	require.NoError(t, json.Unmarshal(text, into))
 }
 
 // conflict is what Chromium logs of a request about a call that is elsewhere, or is another one by now, as one that was late on a busy node may be.
@@ -184,8 +157,10 @@ func TestABrowserCallsThroughTheRelay(t *testing.T) {
 	token := rand.Text()
 	take(t, c, append(objects, secretOf("relay", "secret", rand.Text()), secretOf("stage", "token", token)))
 	p := openPage(t, token)
-	fromStage(t, http.MethodPost, "/api/v1/load", token, `{"calls":0,"rate":1}`, http.StatusAccepted, new(struct{})) // the node is small
-	p.call(t, "udp")                                                                                                 // the first is slower
+	stage := stageOf(token)
+	_, err = stage.Order(t.Context(), "load", `{"calls":0,"rate":1}`) // the node is small
+	require.NoError(t, err)
+	p.call(t, "udp") // the first is slower
 	p.hangUp(t)
 
 	for _, transport := range []string{"tcp", "udp"} {
@@ -202,7 +177,7 @@ func TestABrowserCallsThroughTheRelay(t *testing.T) {
 	for n := 0; p.times(t, "migrated") == before; n++ {
 		require.Less(t, n, 6, "a session stayed where it was through all of them")
 		pods := []int{10, 3}[n%2]
-		order(t, token, "scale", map[string]int{"pods": pods})
+		order(t, stage, "scale", fmt.Sprintf(`{"pods":%d}`, pods))
 		t.Logf("%d pods: %+v", pods, p.route(t))
 	}
 	moved := p.happened(t, "migrated", before+1, time.Minute)

@@ -3,13 +3,12 @@ package stage_test
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
+	"context"
 	"io"
 	"net/http"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -19,26 +18,23 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/smaran-v2/smaran/loadtest/internal/driver/drivertest"
+	"github.com/smaran-v2/smaran/loadtest/internal/stageclient"
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
 )
 
-const (
-	// patience is how long something may take on a machine that others use too.
-	patience = time.Minute
-	look     = 100 * time.Millisecond
-)
+// patience is how long something may take on a machine that others use too.
+const patience = time.Minute
 
 // show is `fleet up` with a stage.
 type show struct {
 	fleet   string
 	cmd     *exec.Cmd
 	began   time.Time
-	page    string
+	stage   stageclient.Client
 	control string
 	dir     string
 	stderr  *bytes.Buffer // read it once the program has ended
 	lines   chan string
-	client  *http.Client
 }
 
 // open starts a show with the flags that `make stage` has, at free ports.
@@ -50,7 +46,7 @@ func open(t *testing.T, args ...string) *show {
 	t.Cleanup(transport.CloseIdleConnections)
 	s := &show{
 		fleet: filepath.Join(bin, "fleet"), dir: filepath.Join(t.TempDir(), "fleet"), stderr: &bytes.Buffer{}, lines: make(chan string, 100),
-		client: &http.Client{Transport: transport},
+		stage: stageclient.Client{HTTP: &http.Client{Transport: transport}},
 	}
 	s.cmd = exec.Command(s.fleet, append([]string{"up", "--stage", "127.0.0.1:0", "--backend", "handoff", "--beside", "istio-hash",
 		"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--dir", s.dir}, args...)...)
@@ -66,7 +62,7 @@ func open(t *testing.T, args ...string) *show {
 			s.lines <- in.Text()
 		}
 	}()
-	s.page = s.line(t, `^the page: (http://\S+)/$`)
+	s.stage.Base = s.line(t, `^the page: (http://\S+)/$`)
 	return s
 }
 
@@ -90,20 +86,18 @@ func (s *show) line(t *testing.T, pattern string) string {
 	}
 }
 
-// ask makes one request of the stage.
-func (s *show) ask(t *testing.T, method, path, body string) (status int, answer []byte) {
+// page is what the stage serves as its page.
+func (s *show) page(t *testing.T) string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, s.page+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.stage.Base+"/", nil)
 	require.NoError(t, err)
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	res, err := s.client.Do(req)
+	res, err := s.stage.HTTP.Do(req)
 	require.NoError(t, err)
 	defer res.Body.Close()
-	answer, err = io.ReadAll(res.Body)
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	text, err := io.ReadAll(res.Body)
 	require.NoError(t, err)
-	return res.StatusCode, answer
+	return string(text)
 }
 
 // scene is all that the page is shown now.
@@ -111,48 +105,39 @@ type scene struct{ *stagev1.Frame }
 
 func (s *show) scene(t *testing.T) scene {
 	t.Helper()
-	status, body := s.ask(t, http.MethodGet, "/api/v1/state", "")
-	require.Equal(t, http.StatusOK, status, string(body))
-	f := &stagev1.Frame{}
-	require.NoError(t, protojson.Unmarshal(body, f))
+	f, err := s.stage.State(t.Context())
+	require.NoError(t, err)
 	return scene{f}
 }
 
 // await looks until the scene is as it should be.
 func (s *show) await(t *testing.T, what string, is func(scene) bool) scene {
 	t.Helper()
-	var last scene
-	late, again := time.After(patience), time.NewTicker(look)
-	defer again.Stop()
-	for {
-		if last = s.scene(t); is(last) {
-			return last
-		}
-		select {
-		case <-again.C:
-		case <-late:
-			require.Failf(t, "it does not come", "%s\n%s", what, protojson.Format(&stagev1.Frame{Lanes: last.Lanes, Pods: last.Pods, Events: last.Events}))
-		}
-	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	last := &stagev1.Frame{}
+	f, err := s.stage.Await(ctx, func(f *stagev1.Frame) (bool, error) {
+		last = f
+		return is(scene{f}), nil
+	})
+	require.NoError(t, err, "%s\n%s", what, protojson.Format(&stagev1.Frame{Lanes: last.Lanes, Pods: last.Pods, Events: last.Events}))
+	return scene{f}
 }
 
 // order gives an order, and returns once every lane that it was for has carried it out.
 func (s *show) order(t *testing.T, verb, body string, lanes int) (events map[string]*stagev1.Event) {
 	t.Helper()
-	status, answer := s.ask(t, http.MethodPost, "/api/v1/"+verb, body)
-	require.Equal(t, http.StatusAccepted, status, string(answer))
-	var began struct{ Group uint32 }
-	require.NoError(t, json.Unmarshal(answer, &began))
-	s.await(t, verb+" "+body, func(now scene) bool {
-		events = map[string]*stagev1.Event{}
-		for _, e := range now.GetEvents() {
-			if e.GetGroup() == began.Group && e.FinishedMs != nil {
-				require.Empty(t, e.GetError())
-				events[e.GetLane()] = e
-			}
-		}
-		return len(events) == lanes
-	})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	group, err := s.stage.Order(ctx, verb, body)
+	require.NoError(t, err)
+	carried, err := s.stage.Carried(ctx, group)
+	require.NoError(t, err, verb+" "+body)
+	events = map[string]*stagev1.Event{}
+	for _, e := range carried {
+		events[e.GetLane()] = e
+	}
+	require.Len(t, events, lanes, verb+" "+body)
 	return events
 }
 

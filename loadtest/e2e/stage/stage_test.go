@@ -2,7 +2,6 @@ package stage_test
 
 import (
 	"context"
-	"net/http"
 	"os/exec"
 	"testing"
 	"time"
@@ -21,9 +20,7 @@ const firstMove = 10 * time.Second
 
 func TestTheShow(t *testing.T) {
 	s := open(t, "--stage-calls", "6", "--stage-rate", "6")
-	status, page := s.ask(t, http.MethodGet, "/", "")
-	require.Equal(t, http.StatusOK, status)
-	require.Contains(t, string(page), "<html")
+	require.Contains(t, s.page(t), "<html")
 	lanes := []string{"a", "b"}
 
 	s.await(t, "an answer to a caller of each lane", func(now scene) bool {

@@ -3,9 +3,7 @@ package docs
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +18,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/stageclient"
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
 	"github.com/smaran-v2/smaran/services/stage/recording"
 	"github.com/smaran-v2/smaran/services/testreal/browser"
@@ -45,64 +44,8 @@ func (s *shells) carriedOut(ctx context.Context, command string, answer []byte) 
 	if !strings.Contains(command, shownStage+"/api/v1/") || json.Unmarshal(answer, &order) != nil || order.Group == 0 {
 		return nil
 	}
-	return s.await(ctx, func(f *stagev1.Frame) (bool, error) {
-		begun, done := 0, 0
-		for _, e := range f.GetEvents() {
-			if e.GetGroup() != order.Group {
-				continue
-			}
-			begun++
-			if e.GetError() != "" {
-				return false, errors.New(e.GetError())
-			}
-			if e.FinishedMs != nil {
-				done++
-			}
-		}
-		return begun > 0 && done == begun, nil
-	})
-}
-
-// await looks at the stage until it is as is says, or that fails.
-func (s *shells) await(ctx context.Context, is func(*stagev1.Frame) (bool, error)) error {
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
-	for {
-		f, err := s.frame(ctx)
-		if err != nil {
-			return err
-		}
-		if so, err := is(f); so || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the stage does not come to it: %w", ctx.Err())
-		case <-again.C:
-		}
-	}
-}
-
-// frame is all that the stage shows.
-func (s *shells) frame(ctx context.Context) (*stagev1.Frame, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.stage+"/api/v1/state", nil)
-	if err != nil {
-		return nil, err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return nil, err
-	}
-	f := &stagev1.Frame{}
-	if err := protojson.Unmarshal(body, f); err != nil {
-		return nil, fmt.Errorf("read what the stage shows: %w\n%s", err, body)
-	}
-	return f, nil
+	_, err := stageclient.Client{HTTP: http.DefaultClient, Base: "http://" + s.stage}.Carried(ctx, order.Group)
+	return err
 }
 
 // settles is how long a room looks at what an order did.
@@ -172,23 +115,26 @@ func TestTheSampleIsTheTalk(t *testing.T) {
 	require.True(t, strings.HasPrefix(r.Header.Command, line), "%s\n%s", r.Header.Command, line)
 }
 
-// TestAnOrderIsWaitedFor has a stage that is at an order for a while.
+// TestAnOrderIsWaitedFor: of what a command says, only a stage's answer to an order is.
 func TestAnOrderIsWaitedFor(t *testing.T) {
+	const kill = "curl -s http://" + shownStage + "/api/v1/kill --json '{}'"
 	for name, c := range map[string]struct {
-		last *stagev1.Event
-		why  string
+		command, answer string
+		asked           int
+		last            *stagev1.Event
+		why             string
 	}{
-		"one that is carried out": {&stagev1.Event{Group: 7, FinishedMs: proto.Float64(3)}, ""},
-		"one that fails":          {&stagev1.Event{Group: 7, Error: "no such pod"}, "no such pod"},
+		"one that is carried out": {kill, `{"group":7}`, 2, &stagev1.Event{Group: 7, FinishedMs: proto.Float64(3)}, ""},
+		"one that fails":          {kill, `{"group":7}`, 2, &stagev1.Event{Group: 7, Error: "no such pod"}, "no such pod"},
+		"one that says so itself": {kill, "refused", 0, nil, ""},
+		"no order":                {"echo", `{"group":7}`, 0, nil, ""},
 	} {
 		asked := 0
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			asked++
-			f := &stagev1.Frame{Events: []*stagev1.Event{{Group: 6}, {Group: 7, Lane: "a", FinishedMs: proto.Float64(2)}}}
-			if asked < 3 {
-				f.Events = append(f.Events, &stagev1.Event{Group: 7, Lane: "b"})
-			} else {
-				f.Events = append(f.Events, c.last)
+			f := &stagev1.Frame{Events: []*stagev1.Event{{Group: 6}, {Group: 7}}}
+			if asked > 1 {
+				f.Events[1] = c.last
 			}
 			body, err := protojson.Marshal(f)
 			require.NoError(t, err)
@@ -196,16 +142,13 @@ func TestAnOrderIsWaitedFor(t *testing.T) {
 			require.NoError(t, err)
 		}))
 		s := &shells{stage: strings.TrimPrefix(server.URL, "http://")}
-		err := s.carriedOut(t.Context(), "curl -s http://"+shownStage+"/api/v1/kill --json '{}'", []byte(`{"group":7}`))
-		require.Equal(t, 3, asked, name)
+		err := s.carriedOut(t.Context(), c.command, []byte(c.answer))
+		require.Equal(t, c.asked, asked, name)
 		if c.why == "" {
 			require.NoError(t, err, name)
 		} else {
 			require.ErrorContains(t, err, c.why, name)
 		}
-		require.NoError(t, s.carriedOut(t.Context(), "curl -s http://"+shownStage+"/api/v1/kill --json '{}'", []byte("refused")), "it says so itself")
-		require.NoError(t, s.carriedOut(t.Context(), "echo", []byte(`{"group":7}`)))
-		require.Equal(t, 3, asked, name)
 		server.Close()
 	}
 }
