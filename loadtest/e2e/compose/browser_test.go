@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/browser/phone"
 	"github.com/smaran-v2/smaran/loadtest/internal/stageclient"
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
 	"github.com/smaran-v2/smaran/services/testreal/browser"
@@ -45,11 +45,8 @@ func TestTheStageShowsTheProjectAndCallsIt(t *testing.T) {
 	})
 	require.NoError(t, err, lanes)
 
-	b.Do(t, chromedp.Navigate(stage.Base))
-	b.Do(t, chromedp.Click(chromedp.ID("call-toggle")))
-	b.Await(t, `document.querySelector("#phone-lane option") !== null`, "document.body.innerText")
-	b.Do(t, chromedp.SetValue(chromedp.ID("phone-source"), "tone"), chromedp.Click(chromedp.CSS(".phone-toggle")))
-	// The agent has heard an utterance, and answers in words.
-	b.Await(t, `document.querySelector(".phone section:last-of-type li")?.textContent.includes("heard")`, "document.body.innerText")
-	b.Screenshot(t, "compose")
+	p := phone.Open(t, b, stage.Base)
+	p.Call(t, phone.Tone)
+	p.Await(t, phone.Heard, "document.body.innerText")
+	p.Screenshot(t, "compose")
 }

@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"strconv"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/browser/phone"
 	"github.com/smaran-v2/smaran/loadtest/internal/kube"
 	"github.com/smaran-v2/smaran/loadtest/internal/manifests"
 	"github.com/smaran-v2/smaran/loadtest/internal/stageclient"
@@ -28,20 +26,18 @@ const (
 	stageURL  = "http://" + stageName + ":30080"
 )
 
-// spy has the page call through one transport of the relay alone, where relayBy says which, and keeps its connections to be asked.
-const spy = `window.connections = [];
-window.relayBy = "";
+// relayed has the page call through one transport of the relay alone, where relayBy says which.
+const relayed = `window.relayBy = "";
 window.RTCPeerConnection = class extends RTCPeerConnection {
 	constructor(config, ...more) {
 		for (const s of config.iceServers ?? []) s.urls = [s.urls].flat().filter((u) => u.includes(relayBy));
 		config.iceServers = config.iceServers?.filter((s) => s.urls.length > 0);
 		super(config, ...more);
-		connections.push(this);
 	}
 };
 // route is the candidate pair over which the newest connection goes.
 window.route = async () => {
-	const open = connections.filter((c) => c.connectionState === "connected").at(-1);
+	const open = connected().at(-1);
 	const report = await open?.getStats() ?? new Map();
 	const transport = [...report.values()].find((s) => s.type === "transport");
 	const pair = report.get(transport?.selectedCandidatePairId) ?? {};
@@ -58,8 +54,8 @@ type route struct {
 	Received, Lost           int
 }
 
-// phone is the page's call.
-type phone struct{ *browser.Browser }
+// relayPhone is a phone whose calls go through the relay.
+type relayPhone struct{ *phone.Phone }
 
 // secretOf is a Secret as a user makes it.
 func secretOf(name, key, value string) *unstructured.Unstructured {
@@ -71,59 +67,18 @@ func secretOf(name, key, value string) *unstructured.Unstructured {
 }
 
 // openPage shows the stage's page with the right to use its controls.
-func openPage(t *testing.T, token string) phone {
+func openPage(t *testing.T, token string) relayPhone {
 	t.Helper()
-	p := phone{browser.Start(t)}
-	_, err := chromedp.Call(p.Context, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: spy})
-	require.NoError(t, err)
-	p.Do(t, chromedp.Navigate(stageURL+"/#token="+token))
-	p.Await(t, `document.querySelector("#phone-lane option") !== null`, "document.body.innerText")
-	p.Do(t, chromedp.Click(chromedp.ID("call-toggle")))
-	return p
+	return relayPhone{phone.Open(t, browser.Start(t), stageURL+"/#token="+token, relayed)}
 }
 
 // call calls through a transport of the relay, and says what was set up.
-func (p phone) call(t *testing.T, transport string) (entry, route) {
+func (p relayPhone) call(t *testing.T, transport string) (phone.Entry, route) {
 	t.Helper()
 	_ = browser.Eval[bool](t, p.Browser, fmt.Sprintf("(window.relayBy = %q, true)", "transport="+transport))
-	p.Do(t, chromedp.SetValue(chromedp.ID("phone-source"), "tone"), chromedp.Click(chromedp.CSS(".phone-toggle")))
-	p.Await(t, `document.querySelector(".phone").dataset.state === "on the call"`, "document.body.innerText")
-	called := p.happened(t, "called", 1, time.Minute)
+	called := p.Call(t, phone.Tone)
 	p.Await(t, `route().then((r) => r.received > 50)`, "route().then(JSON.stringify)")
 	return called, p.route(t)
-}
-
-func (p phone) hangUp(t *testing.T) {
-	t.Helper()
-	p.Do(t, chromedp.Click(chromedp.CSS(".phone-toggle")))
-	p.Await(t, `document.querySelector(".phone").dataset.state === "ended"`, "document.body.innerText")
-}
-
-// entry is a line of what happened to the call.
-type entry struct{ Kind, From, To, Took, Gap, Text string }
-
-func (e entry) ms(t *testing.T, text string) float64 {
-	t.Helper()
-	v, err := strconv.ParseFloat(text, 64)
-	require.NoError(t, err, "%+v", e)
-	return v
-}
-
-func lines(kind string) string {
-	return fmt.Sprintf(`document.querySelectorAll('.phone-history [data-kind="%s"]')`, kind)
-}
-
-// happened waits until something has happened to the call so often, and gives the last time.
-func (p phone) happened(t *testing.T, kind string, times int, within time.Duration) entry {
-	t.Helper()
-	p.Await(t, fmt.Sprintf(`%s.length >= %d`, lines(kind), times), "document.body.innerText", within)
-	return browser.Eval[entry](t, p.Browser, fmt.Sprintf(
-		`(({dataset: d, textContent: Text}) => ({Kind: d.kind, From: d.from, To: d.to, Took: d.took, Gap: d.gap, Text}))(%s[0])`, lines(kind)))
-}
-
-func (p phone) times(t *testing.T, kind string) int {
-	t.Helper()
-	return browser.Eval[int](t, p.Browser, lines(kind)+".length")
 }
 
 // stageOf is the stage as a page of its own origin asks it. Its name, which not every resolver knows, is told to the gateway. No connection
@@ -161,7 +116,7 @@ func TestABrowserCallsThroughTheRelay(t *testing.T) {
 	_, err = stage.Order(t.Context(), "load", `{"calls":0,"rate":1}`) // the node is small
 	require.NoError(t, err)
 	p.call(t, "udp") // the first is slower
-	p.hangUp(t)
+	p.HangUp(t)
 
 	for _, transport := range []string{"tcp", "udp"} {
 		for range 5 {
@@ -169,21 +124,21 @@ func TestABrowserCallsThroughTheRelay(t *testing.T) {
 			t.Logf("%s: called in %s ms, %+v", transport, called.Took, via)
 			require.Equal(t, "relay", via.Type)
 			require.Equal(t, transport, via.RelayProtocol)
-			p.hangUp(t)
+			p.HangUp(t)
 		}
 	}
 	p.call(t, "udp")
-	before := p.times(t, "migrated")
-	for n := 0; p.times(t, "migrated") == before; n++ {
+	before := p.Times(t, "migrated")
+	for n := 0; p.Times(t, "migrated") == before; n++ {
 		require.Less(t, n, 6, "a session stayed where it was through all of them")
 		pods := []int{10, 3}[n%2]
 		order(t, stage, "scale", fmt.Sprintf(`{"pods":%d}`, pods))
 		t.Logf("%d pods: %+v", pods, p.route(t))
 	}
-	moved := p.happened(t, "migrated", before+1, time.Minute)
+	moved := p.Happened(t, "migrated", before+1)
 	t.Log(moved.Text)
 	require.NotEqual(t, moved.From, moved.To)
-	t.Logf("gap %v ms, redialled %d times, %+v", moved.ms(t, moved.Gap), p.times(t, "redialled"), p.route(t))
+	t.Logf("gap %v ms, redialled %d times, %+v", moved.Ms(t, moved.Gap), p.Times(t, "redialled"), p.route(t))
 	t.Log(browser.Eval[string](t, p.Browser, `document.querySelector(".phone-history").innerText`))
 	heard := p.route(t).Received
 	p.Await(t, fmt.Sprintf(`route().then((r) => r.type === "relay" && r.received > %d)`, heard), "route().then(JSON.stringify)", time.Minute)
@@ -191,7 +146,7 @@ func TestABrowserCallsThroughTheRelay(t *testing.T) {
 	p.RequireQuiet(t, conflict, browser.BrokenStream)
 }
 
-func (p phone) route(t *testing.T) route {
+func (p relayPhone) route(t *testing.T) route {
 	t.Helper()
 	return browser.Eval[route](t, p.Browser, "route()")
 }

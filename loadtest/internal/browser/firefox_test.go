@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/browser/phone"
 	"github.com/smaran-v2/smaran/services/testreal"
 	"github.com/smaran-v2/smaran/services/testreal/browser"
 )
@@ -39,29 +40,29 @@ func TestACallFromFirefox(t *testing.T) {
 			}
 		}
 	}
-	lines := func(kind string) string { return linesOf(kind) + ".length" }
+	lines := func(kind string) string { return phone.LinesOf(kind) + ".length" }
 
-	await(`document.querySelector("#phone-lane option")`)
+	await(phone.Ready)
 	f.Eval(t, `(document.querySelector("#phone-source").value = "tone", document.querySelector(".phone-toggle").click())`, new(any))
-	await(`document.querySelector(".phone").dataset.state === "on the call"`)
+	await(phone.OnTheCall)
 	await(`Number(document.querySelector(".phone").dataset.received) > 100 && Number(document.querySelector(".phone").dataset.sent) > 100`)
 	f.Eval(t, `document.querySelector(".phone form button").click()`, new(any))
-	await(`/^(cold|warm)/.test(` + factOf("last answer") + `)`)
+	await(`/^(cold|warm)/.test(` + phone.FactOf("last answer") + `)`)
 	var sounds bool
 	f.Eval(t, `Promise.race([new AudioContext().resume().then(() => true), new Promise((r) => setTimeout(r, 2000, false))])`, &sounds)
 	if sounds {
-		await(`document.querySelector(".phone section:last-of-type").textContent.includes("heard")`)
+		await(phone.Heard)
 	} else {
 		t.Log("no sound card: Firefox sends silence for the tone, and the agent hears nothing to answer")
 	}
 
 	r.do(t, "rollout")
 	await(lines("migrated") + " > 0")
-	t.Log(text(linesOf("migrated") + "[0].textContent"))
-	r.do(t, "kill="+text(factOf("pod")))
+	t.Log(text(phone.LinesOf("migrated") + "[0].textContent"))
+	r.do(t, "kill="+text(phone.FactOf("pod")))
 	await(lines("redialled") + " > 0")
-	t.Log(text(linesOf("redialled") + "[0].textContent"))
-	await(`document.querySelector(".phone").dataset.state === "on the call"`)
+	t.Log(text(phone.LinesOf("redialled") + "[0].textContent"))
+	await(phone.OnTheCall)
 	t.Log(text(fmt.Sprintf("`gap ${%s} lost ${%s} made up ${%s} jitter ${%s}`",
-		factOf("gap, ms"), factOf("lost"), factOf("made up, ms"), factOf("jitter, ms"))))
+		phone.FactOf("gap, ms"), phone.FactOf("lost"), phone.FactOf("made up, ms"), phone.FactOf("jitter, ms"))))
 }

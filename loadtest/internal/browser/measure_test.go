@@ -15,6 +15,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/stretchr/testify/require"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/browser/phone"
 	"github.com/smaran-v2/smaran/loadtest/internal/stats"
 	"github.com/smaran-v2/smaran/services/testreal/browser"
 )
@@ -104,9 +105,8 @@ func measureBackend(t *testing.T, backend string) []*figures {
 	r := open(t, backend)
 	_, err := chromedp.Call(r.Context, page.SetBypassCSP, page.SetBypassCSPParams{Enabled: true})
 	require.NoError(t, err)
-	_, err = chromedp.Call(r.Context, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: listen})
-	require.NoError(t, err)
-	r.reload(t)
+	r.Prepare(t, listen)
+	r.Reload(t)
 
 	noted := func(event string) *figures { return &figures{event: event, backend: backend, what: map[string]int{}} }
 	nothing, scale, rollout, drain, kill, freeze := noted("none, 3 s"), noted("3 -> 10"), noted("rollout"), noted("drain"), noted("kill"), noted("freeze")
@@ -114,29 +114,30 @@ func measureBackend(t *testing.T, backend string) []*figures {
 		began := r.now(t)
 		r.callAndScaleOut(t, 1)
 		r.note(t, scale, began, false)
-		r.hangUp(t)
+		r.HangUp(t)
 		r.do(t, "scale=3")
 	}
 	for range *measure { // what is measured while nothing happens
-		r.call(t, "tone")
-		r.settle(t)
-		gap, err := strconv.ParseFloat(r.fact(t, "gap, ms"), 64)
+		r.Call(t, phone.Tone)
+		r.Settle(t)
+		gap, err := strconv.ParseFloat(r.Fact(t, "gap, ms"), 64)
 		require.NoError(t, err)
 		nothing.events++
 		nothing.gap = append(nothing.gap, gap)
-		r.hangUp(t)
+		r.HangUp(t)
 	}
 	for range *measure {
-		r.reload(t)
-		r.call(t, "tone")
-		r.ask(t)
+		r.Reload(t)
+		r.Call(t, phone.Tone)
+		r.Ask(t)
 		r.event(t, rollout, func() { r.do(t, "rollout") })
 		r.event(t, drain, func() { r.do(t, "stop="+r.pod(t)) })
 		r.event(t, kill, func() { r.do(t, "kill="+r.pod(t)) })
 		r.event(t, freeze, func() {
 			frozen, began := r.pod(t), r.now(t)
 			r.do(t, "freeze="+frozen)
-			r.Await(t, fmt.Sprintf(`[...%s].some((l) => Date.parse(l.firstChild.dateTime) >= %f)`, linesOf("redialled"), began), "document.body.innerText", after)
+			r.Await(t, fmt.Sprintf(`[...%s].some((l) => Date.parse(l.firstChild.dateTime) >= %f)`, phone.LinesOf("redialled"), began),
+				"document.body.innerText", after)
 			r.do(t, "thaw="+frozen)
 		})
 	}
@@ -146,7 +147,7 @@ func measureBackend(t *testing.T, backend string) []*figures {
 // event makes one happen while the agent speaks, and notes what became of the call.
 func (r *rig) event(t *testing.T, f *figures, do func()) {
 	t.Helper()
-	r.settle(t)
+	r.Settle(t)
 	began := r.now(t)
 	_ = browser.Eval[bool](t, r.Browser, `(speak(true), true)`)
 	r.Await(t, `media().then((m) => m.heardEnergy > 0)`, "")
@@ -164,20 +165,20 @@ func (r *rig) now(t *testing.T) float64 {
 // note notes what has happened to the call since a time of the page. spoken: the agent has spoken all the time.
 func (r *rig) note(t *testing.T, f *figures, began float64, spoken bool) {
 	t.Helper()
-	r.settle(t)
+	r.Settle(t)
 	quiet := browser.Eval[float64](t, r.Browser, `quiet()`)
-	answer := r.ask(t)
-	r.settle(t)
+	answer := r.Ask(t)
+	r.Settle(t)
 	gap, took, did := 0.0, 0.0, map[string]int{}
 	for _, kind := range []string{"migrated", "redialled", "misrouted", "stayed", "failed"} {
-		for _, e := range r.entries(t, kind) {
+		for _, e := range r.Entries(t, kind) {
 			if e.At < began {
 				continue
 			}
 			f.what[kind]++
 			if e.Gap != "" {
-				gap = max(gap, e.ms(t, e.Gap))
-				took = max(took, e.ms(t, e.Took))
+				gap = max(gap, e.Ms(t, e.Gap))
+				took = max(took, e.Ms(t, e.Took))
 			}
 			did[kind]++
 			t.Log(e.Text)

@@ -8,18 +8,17 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/jonboulle/clockwork"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/smaran-v2/smaran/loadtest/internal/browser/phone"
 	"github.com/smaran-v2/smaran/loadtest/internal/driver"
 	"github.com/smaran-v2/smaran/loadtest/internal/driver/drivertest"
 	"github.com/smaran-v2/smaran/loadtest/internal/scenario"
@@ -57,16 +56,14 @@ const (
 	lane  = "a"
 	pods  = 3
 	more  = 10
-	after = 30 * time.Second // bounds what the fleet and the call may take
+	after = 30 * time.Second // bounds what the fleet may take
 )
 
 // rig is the page of a stage whose one lane is a real fleet.
 type rig struct {
-	*browser.Browser
+	*phone.Phone
 	fleet driver.Fleet
 	url   string
-	// asked counts questions, as one that was put before may be answered from the session's cache.
-	asked int
 }
 
 // open brings a fleet up, and the page in Chromium.
@@ -74,8 +71,7 @@ func open(t *testing.T, backend string, options ...chromedp.ExecAllocatorOption)
 	t.Helper()
 	testreal.Binary(t, testreal.Chromium) // before anything is built for nothing
 	r := stageOf(t, backend)
-	r.Browser = browser.Start(t, options...)
-	r.load(t)
+	r.Phone = phone.Open(t, browser.Start(t, options...), r.url, mediaScript)
 	return r
 }
 
@@ -116,15 +112,10 @@ func (r *rig) serve(t *testing.T, backend string) {
 	r.url = server.URL
 }
 
-// spy keeps the page's peer connections, so that tests can ask them.
-const spy = `window.connections = [];
-window.RTCPeerConnection = class extends RTCPeerConnection {
-	constructor(...args) { super(...args); connections.push(this); }
-};
-// media adds up what getStats says of the newest connection that is open.
-window.media = async () => {
+// mediaScript adds up what getStats says of the newest connection that is open.
+const mediaScript = `window.media = async () => {
 	const out = { sent: 0, received: 0, sentEnergy: 0, heardEnergy: 0, codec: "", relay: "" };
-	const open = connections.filter((c) => c.connectionState === "connected");
+	const open = connected();
 	const report = await open.at(-1)?.getStats() ?? new Map();
 	for (const s of report.values()) {
 		if (s.type === "outbound-rtp") out.sent += s.packetsSent;
@@ -137,115 +128,6 @@ window.media = async () => {
 	}
 	return { ...out, open: open.length };
 };`
-
-func (r *rig) load(t *testing.T) {
-	t.Helper()
-	_, err := chromedp.Call(r.Context, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: spy})
-	require.NoError(t, err)
-	r.Do(t, chromedp.Navigate(r.url))
-	r.show(t)
-}
-
-func (r *rig) reload(t *testing.T) {
-	t.Helper()
-	r.Do(t, chromedp.Reload())
-	r.show(t)
-}
-
-// show shows the panel, where the page is too narrow to do so by itself.
-func (r *rig) show(t *testing.T) {
-	t.Helper()
-	r.Await(t, `document.querySelector("#phone-lane option") !== null`, "document.body.innerText")
-	r.Do(t, chromedp.Click(chromedp.ID("call-toggle")))
-}
-
-// call calls the agent, with the test tone unless told otherwise, and waits until it is heard.
-func (r *rig) call(t *testing.T, source string) {
-	t.Helper()
-	r.Do(t,
-		chromedp.SetValue(chromedp.ID("phone-source"), source),
-		chromedp.Click(chromedp.CSS(".phone-toggle")))
-	r.on(t)
-	r.happened(t, "called", 1)
-}
-
-func (r *rig) on(t *testing.T) {
-	t.Helper()
-	r.Await(t, `document.querySelector(".phone").dataset.state === "on the call"`, "document.body.innerText")
-}
-
-func (r *rig) hangUp(t *testing.T) {
-	t.Helper()
-	r.Do(t, chromedp.Click(chromedp.CSS(".phone-toggle")))
-	r.Await(t, `document.querySelector(".phone").dataset.state === "ended"`, "document.body.innerText")
-}
-
-// ask asks something new in words, and gives the answer as it is shown.
-func (r *rig) ask(t *testing.T) string {
-	t.Helper()
-	r.asked++
-	question := fmt.Sprintf("Question %d", r.asked)
-	r.Do(t, chromedp.SetValue(chromedp.ID("phone-question"), question), chromedp.Click(chromedp.CSS(".phone form button")))
-	r.Await(t, factOf("last answer")+` !== "asked"`, factOf("last answer"))
-	return r.fact(t, "last answer")
-}
-
-func factOf(name string) string {
-	return fmt.Sprintf(`[...document.querySelectorAll(".phone-fact")].find((f) => f.firstChild.textContent === %q).lastChild.textContent`, name)
-}
-
-func (r *rig) fact(t *testing.T, name string) string {
-	t.Helper()
-	return browser.Eval[string](t, r.Browser, factOf(name))
-}
-
-// entry is a line of what happened to the call.
-type entry struct {
-	Kind, From, To, Why, Text string
-	Took, Gap                 string
-	// At is when, in milliseconds of the page's clock.
-	At float64
-}
-
-func (e entry) ms(t *testing.T, text string) float64 {
-	t.Helper()
-	v, err := strconv.ParseFloat(text, 64)
-	require.NoError(t, err, "%+v", e)
-	return v
-}
-
-// entries are the lines of a kind so far, oldest first.
-func (r *rig) entries(t *testing.T, kind string) []entry {
-	t.Helper()
-	return browser.Eval[[]entry](t, r.Browser, fmt.Sprintf(`[...%s].reverse().map(({ dataset: d, textContent: Text, firstChild: { dateTime } }) =>
-		({ At: Date.parse(dateTime), Kind: d.kind, From: d.from, To: d.to, Why: d.why, Took: d.took, Gap: d.gap, Text }))`, linesOf(kind)))
-}
-
-// times is how often something has happened to the call so far.
-func (r *rig) times(t *testing.T, kind string) int {
-	t.Helper()
-	return len(r.entries(t, kind))
-}
-
-// happened waits until something has happened to the call so often, and gives the last time.
-func (r *rig) happened(t *testing.T, kind string, times int) entry {
-	t.Helper()
-	r.Await(t, fmt.Sprintf(`%s.length >= %d`, linesOf(kind), times), "document.body.innerText", after)
-	all := r.entries(t, kind)
-	return all[len(all)-1]
-}
-
-// settle waits until nothing has happened to the call for longer than its caller may be told to move after a change.
-func (r *rig) settle(t *testing.T) {
-	t.Helper()
-	r.Await(t, fmt.Sprintf(`document.querySelector(".phone").dataset.state === "on the call" &&
-		Date.now() - Date.parse(document.querySelector(".phone-history time").dateTime) > %d`, (wire.MigrateWithin+time.Second).Milliseconds()),
-		"document.body.innerText", after)
-}
-
-func linesOf(kind string) string {
-	return fmt.Sprintf(`document.querySelectorAll('.phone-history [data-kind="%s"]')`, kind)
-}
 
 // media is what getStats says of the connection that is open.
 type media struct {
@@ -294,12 +176,12 @@ func (r *rig) hosts(t *testing.T) (out []affinity.Host) {
 func (r *rig) callAndScaleOut(t *testing.T, questions int) (from string) {
 	t.Helper()
 	for range 10 { // 3 of 4 move
-		r.call(t, "tone")
+		r.Call(t, phone.Tone)
 		for range questions {
-			r.ask(t)
+			r.Ask(t)
 		}
 		from = r.pod(t)
-		id := browser.Eval[string](t, r.Browser, `document.querySelector(".phone").dataset.session`)
+		id := r.Session(t)
 		few := r.hosts(t)
 		r.do(t, fmt.Sprintf("scale=%d", more))
 		p, err := affinity.Predict(affinity.PolicyRing, affinity.Options{}, few, r.hosts(t), []string{id})
@@ -307,7 +189,7 @@ func (r *rig) callAndScaleOut(t *testing.T, questions int) (from string) {
 		if p.MovedShare() == 1 {
 			return from
 		}
-		r.hangUp(t)
+		r.HangUp(t)
 		r.do(t, fmt.Sprintf("scale=%d", pods))
 	}
 	t.Fatal("no session moved")
@@ -334,7 +216,7 @@ func (r *rig) calls(t *testing.T) (n int) {
 // pod is the one that has the call.
 func (r *rig) pod(t *testing.T) string {
 	t.Helper()
-	name := r.fact(t, "pod")
+	name := r.Fact(t, "pod")
 	require.True(t, strings.HasPrefix(name, "jarvis-"), name)
 	return name
 }
