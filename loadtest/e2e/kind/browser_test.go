@@ -69,7 +69,9 @@ func secretOf(name, key, value string) *unstructured.Unstructured {
 // openPage shows the stage's page with the right to use its controls.
 func openPage(t *testing.T, token string) relayPhone {
 	t.Helper()
-	return relayPhone{phone.Open(t, browser.Start(t), stageURL+"/#token="+token, relayed)}
+	p := relayPhone{phone.Open(t, browser.Start(t), stageURL+"/#token="+token, relayed)}
+	p.Patience = time.Minute // pods with sidecars start on the cores that the call has
+	return p
 }
 
 // call calls through a transport of the relay, and says what was set up.

@@ -49,7 +49,7 @@ func (p *Phone) Times(t testing.TB, kind string) int {
 // Happened waits until something has happened to the call so often, and gives the last time.
 func (p *Phone) Happened(t testing.TB, kind string, times int) Entry {
 	t.Helper()
-	p.Await(t, fmt.Sprintf(`%s.length >= %d`, LinesOf(kind), times), said, patience)
+	p.Await(t, fmt.Sprintf(`%s.length >= %d`, LinesOf(kind), times), said, p.Patience)
 	all := p.Entries(t, kind)
 	return all[len(all)-1]
 }

@@ -19,7 +19,7 @@ const (
 	// OnTheCall: the call is up.
 	OnTheCall = `document.querySelector(".phone").dataset.state === "on the call"`
 	// Heard: the agent has heard an utterance, and answers in words.
-	Heard = `document.querySelector(".phone section:last-of-type")?.textContent.includes("heard")`
+	Heard = `document.querySelector(".phone section:last-of-type li")?.textContent.includes("heard")`
 )
 
 // FactOf is the expression of what the panel says of one thing, such as "pod" or "last answer".
@@ -34,8 +34,8 @@ const (
 	Tone = "tone"
 )
 
-// patience is how long something may take to happen to a call, on a machine that others use too.
-const patience = time.Minute
+// patience is how long something may take to happen to a call, unless a phone is given another.
+const patience = 30 * time.Second
 
 // said is the expression of what a test that waits in vain shows.
 const said = "document.body.innerText"
@@ -50,6 +50,8 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 // Phone is the panel in a browser.
 type Phone struct {
 	*browser.Browser
+	// Patience is how long something may take to happen to a call.
+	Patience time.Duration
 	// asked counts questions, as one that was put before may be answered from the session's cache.
 	asked int
 }
@@ -58,7 +60,7 @@ type Phone struct {
 // them its peer connections that are up, oldest first.
 func Open(t testing.TB, b *browser.Browser, url string, scripts ...string) *Phone {
 	t.Helper()
-	p := &Phone{Browser: b}
+	p := &Phone{Browser: b, Patience: patience}
 	for _, script := range append([]string{spy}, scripts...) {
 		p.Prepare(t, script)
 	}
@@ -115,7 +117,7 @@ func (p *Phone) HangUp(t testing.TB) {
 func (p *Phone) Settle(t testing.TB) {
 	t.Helper()
 	p.Await(t, fmt.Sprintf(`%s && Date.now() - Date.parse(document.querySelector(".phone-history time").dateTime) > %d`,
-		OnTheCall, (wire.MigrateWithin+time.Second).Milliseconds()), said, patience)
+		OnTheCall, (wire.MigrateWithin+time.Second).Milliseconds()), said, p.Patience)
 }
 
 // Ask asks something new in words, and gives the answer as it is shown.
