@@ -41,6 +41,8 @@ type act struct {
 	lasts               time.Duration
 	// overtaken: the last event may take longer than the act, or not be begun: another act has the same, or nothing depends on its end.
 	overtaken bool
+	// shows begins what empty.yaml says some queries wait for. The fleet stays until they have returned data, as a machine that is busy scrapes late.
+	shows string
 	// beside is done while the load goes on, given where smaran is.
 	beside func(ctx context.Context, w *watcher, smaran string) error
 }
@@ -48,6 +50,7 @@ type act struct {
 func acts(envoy bool) []act {
 	all := []act{
 		{name: "one session asks, the others are silent", backend: "istio-hash", pods: 3, calls: 1, rate: 2, lasts: 12 * time.Second,
+			shows: "one session with nearly all",
 			// What was answered before is answered from the cache, so that a second brings hundreds.
 			beside: func(ctx context.Context, w *watcher, smaran string) error {
 				if err := w.scraped(ctx, 3); err != nil { // what was there at the first scrape is no increase
@@ -62,7 +65,8 @@ func acts(envoy bool) []act {
 		{name: "sessions move with handoff", backend: "handoff", pods: 3, calls: 8, rate: 16,
 			events: []string{"2s:scale=5", "5s:rollout", "10s:kill"}, lasts: 16 * time.Second, overtaken: true},
 		{name: "calls end for a pod that ends", backend: "istio-hash", pods: 3, calls: 6, rate: 24, events: []string{"1s:kill", "4s:scale=2"}, lasts: 8 * time.Second},
-		{name: "every request goes elsewhere", backend: "roundrobin", pods: 3, calls: 3, rate: 40, lasts: 7 * time.Second},
+		{name: "every request goes elsewhere", backend: "roundrobin", pods: 3, calls: 3, rate: 40, lasts: 7 * time.Second,
+			shows: "requests of known sessions"},
 		{name: "Redis goes and comes back", backend: "redis", pods: 3, calls: 6, rate: 12, callRate: 1, events: []string{"2s:redis=down", "6s:redis=up"}, lasts: 9 * time.Second},
 		{name: "pods leave, and their sessions ask no more", backend: "stateful-header", pods: 3, calls: 2, rate: 4, events: []string{"2s:scale=1"}, lasts: 6 * time.Second,
 			beside: func(ctx context.Context, w *watcher, smaran string) error {
@@ -77,7 +81,8 @@ func acts(envoy bool) []act {
 		{name: "nobody takes what a pod leaves", backend: "handoff", pods: 2, calls: 6, rate: 6, events: []string{"2s:freeze=jarvis-1", "2500ms:stop=jarvis-2"}, lasts: 10 * time.Second, overtaken: true},
 	}
 	if envoy {
-		all = append(all, act{name: "an Envoy routes", backend: "istio-hash", mesh: "envoy", pods: 3, calls: 4, rate: 12, lasts: 6 * time.Second})
+		all = append(all, act{name: "an Envoy routes", backend: "istio-hash", mesh: "envoy", pods: 3, calls: 4, rate: 12, lasts: 6 * time.Second,
+			shows: "an Envoy is scraped"})
 	}
 	return all
 }
@@ -224,6 +229,7 @@ func (w *watcher) play(t *testing.T, a act, local driver.Driver) {
 		}
 		beside <- a.beside(t.Context(), w, smaran)
 	}
+	w.shows = a.shows
 	e := w.engine
 	e.Driver = staged{local, w}
 	result, err := e.Run(t.Context(), engine.Spec{Backend: a.backend, Scenario: s, Repeat: 1, Mesh: a.mesh, Redis: "embedded", Grace: 4 * time.Second,

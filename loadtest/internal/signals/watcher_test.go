@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,7 +40,10 @@ type watcher struct {
 	control atomic.Pointer[string]
 	// atUp is told where smaran is once a fleet is up.
 	atUp func(smaran string)
+	// shows is the present act's.
+	shows string
 
+	signals *signals.Signals
 	// notes are of what Prometheus answered; nil where there is none.
 	notes *notes.Notes
 	// prometheus is its URL.
@@ -54,7 +58,7 @@ type watcher struct {
 
 func watchAll(t *testing.T) *watcher {
 	t.Helper()
-	w := &watcher{metrics: signals.Seen{}, texts: map[string]string{}, traces: receive(t)}
+	w := &watcher{signals: read(t), metrics: signals.Seen{}, texts: map[string]string{}, traces: receive(t)}
 	tele, err := telemetry.Setup(t.Context(), telemetry.Options{Service: "loadtest", Level: "error", Format: "text", Out: io.Discard, Environ: w.traces.environ})
 	require.NoError(t, err)
 	metrics := http.NewServeMux()
@@ -66,7 +70,7 @@ func watchAll(t *testing.T) *watcher {
 	loadtest := shown.Listener.Addr().String()
 	if _, ok := testreal.Lookup(t, "prometheus"); ok {
 		w.prometheus = "http://" + testreal.StartPrometheus(t, configuredHere(t, targets.URL, loadtest))
-		w.notes, err = notes.New(read(t), http.DefaultClient, w.prometheus, clockwork.NewRealClock())
+		w.notes, err = notes.New(w.signals, http.DefaultClient, w.prometheus, clockwork.NewRealClock())
 		require.NoError(t, err)
 	}
 	phones, err := peer.NewAPI(peer.APIOptions{Log: slog.New(slog.DiscardHandler), Local: []netip.Addr{netip.MustParseAddr("127.0.0.1")}})
@@ -121,6 +125,26 @@ func (w *watcher) scraped(ctx context.Context, pods int) error {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		}
+	}
+}
+
+// shown waits until the queries that wait for what the act shows have returned data, or half a minute: the test says then which did not.
+func (w *watcher) shown(ctx context.Context) {
+	if w.notes == nil || w.shows == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for slices.ContainsFunc(w.signals.Queries(), func(q signals.Query) bool {
+		return strings.HasPrefix(q.Until, w.shows) && w.notes.Of(q).Series == 0
+	}) {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -229,13 +253,15 @@ func (s staged) Up(ctx context.Context, spec driver.Spec) (driver.Fleet, error) 
 	return leaving{fleet, s.watcher}, nil
 }
 
-// leaving is a fleet that the watcher looks away from before it goes down: what goes down then is no alert.
+// leaving is a fleet that the watcher looks away from before it goes down: what goes down then is no alert. It stays until it has shown what it is
+// there for.
 type leaving struct {
 	driver.Fleet
 	watcher *watcher
 }
 
 func (l leaving) Down(ctx context.Context) error {
+	l.watcher.shown(ctx)
 	l.watcher.control.Store(nil)
 	return l.Fleet.Down(ctx)
 }
