@@ -20,8 +20,8 @@ import (
 const (
 	// histories are checked, each of one session and its pods, with so many clients at once that each do so many steps.
 	histories, linearClients, linearSteps = 25, 5, 14
-	// checkTime bounds the search for an order. Unknown results make it long.
-	checkTime = 20 * time.Second
+	// checkTime bounds the search for an order. Unknown results can make it longer than anybody waits.
+	checkTime = 5 * time.Second
 	// glance is enough where many histories show the same.
 	glance = 2 * time.Second
 )
@@ -86,12 +86,16 @@ func TestRegisterIsLinearizable(t *testing.T) {
 			t.Logf("seed %d: leases may have expired meanwhile, which the model knows nothing of: not judged", seed)
 			continue
 		}
+		result, info := porcupine.CheckOperationsVerbose(registerModel, ops, checkTime)
+		require.NotEqual(t, porcupine.Illegal, result, "seed %d\n%s\n%v", seed, tell(ops), info.PartialLinearizationsOperations())
+		if result == porcupine.Unknown {
+			t.Logf("seed %d: %d results are unknown, and no order was found or ruled out in %s: not judged", seed, unknowns(ops), checkTime)
+			continue
+		}
 		judged++
 		unknown += unknowns(ops)
-		result, info := porcupine.CheckOperationsVerbose(registerModel, ops, checkTime)
-		require.Equal(t, porcupine.Ok, result, "seed %d\n%s\n%v", seed, tell(ops), info.PartialLinearizationsOperations())
 	}
-	require.Positive(t, judged)
+	require.Greater(t, judged, histories/2, "too few to say anything")
 	require.Positive(t, unknown, "no reply was lost")
 	t.Logf("%d histories, %d results unknown", judged, unknown)
 }
