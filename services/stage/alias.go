@@ -9,10 +9,10 @@ import (
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
 )
 
-// alias is a name for a session that tells nobody the session: whoever knows an id can end its call, and go on with its conversation. A page
-// does not find its own session by it, and calls that one a browser's as it does the others.
-func alias(session string) string {
-	sum := sha256.Sum256([]byte(session))
+// alias is a name for a session that tells nobody the session: whoever knows an id can end its call, and go on with its conversation. The caller
+// is told its own by wire.HeaderStageSession.
+func alias(id string) string {
+	sum := sha256.Sum256([]byte(id))
 	return hex.EncodeToString(sum[:])[:aliasLength]
 }
 

@@ -30,7 +30,7 @@ func New(o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	way, err := newWay(o.Lanes, o.Log)
+	way, err := newWay(o)
 	if err != nil {
 		return nil, err
 	}

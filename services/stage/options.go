@@ -57,8 +57,10 @@ func (o *Options) steerable() bool { return o.Doer != nil || o.Player != nil }
 
 // show is what readers see of a frame. Where the stage is for more than this machine, they see no ids of sessions.
 func (o *Options) show() func(*stagev1.Frame) *stagev1.Frame {
-	if o.Token != "" {
+	if o.aliases() {
 		return aliased
 	}
 	return func(f *stagev1.Frame) *stagev1.Frame { return f }
 }
+
+func (o *Options) aliases() bool { return o.Token != "" }

@@ -12,8 +12,11 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	stagev1 "github.com/smaran-v2/smaran/proto/stage/v1"
+	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/stage"
 	"github.com/smaran-v2/smaran/services/stage/scene"
+	"github.com/smaran-v2/smaran/services/stage/venue"
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // shown is a stage whose scene has one pod.
@@ -64,11 +67,13 @@ func TestWithATokenNobodyIsShownASession(t *testing.T) {
 	}
 	shownWith := func(token string) *stagev1.Session {
 		s, _ := scenery()
-		url, _ := serve(t, handler(t, stage.Options{Scene: s, Doer: &doer{}, Token: token}))
+		url, _ := serve(t, handler(t, stage.Options{Scene: s, Doer: &doer{}, Token: token, Lanes: []venue.Lane{{ID: "a", Smaran: somebody(t)}}}))
 		first := follow(t, url+"/api/v1/stream").frame().frame.GetSessions()[0]
 		state := new(stagev1.Frame)
 		require.NoError(t, protojson.Unmarshal([]byte(ask(t, http.MethodGet, url+"/api/v1/state", "").body), state))
 		require.Equal(t, first.GetId(), state.GetSessions()[0].GetId())
+		told := ask(t, http.MethodPost, url+"/smaran/a"+wire.PathCalls, "offer", session.Header, id).header.Get(wire.HeaderStageSession)
+		require.Equal(t, token != "", told == first.GetId(), "the caller finds its own session, by its id or by what it is told")
 		return first
 	}
 	require.Equal(t, id, shownWith("").GetId(), "on this machine it is what curl is to be given")

@@ -14,8 +14,8 @@ import (
 
 	"github.com/smaran-v2/smaran/services/internal/config"
 	"github.com/smaran-v2/smaran/services/internal/httpserver"
+	"github.com/smaran-v2/smaran/services/session"
 	"github.com/smaran-v2/smaran/services/stage/director"
-	"github.com/smaran-v2/smaran/services/stage/venue"
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
@@ -24,9 +24,9 @@ type way struct {
 	lanes map[string]*httputil.ReverseProxy
 }
 
-func newWay(lanes []venue.Lane, log *slog.Logger) (*way, error) {
+func newWay(o Options) (*way, error) {
 	w := &way{lanes: map[string]*httputil.ReverseProxy{}}
-	for _, l := range lanes {
+	for _, l := range o.Lanes {
 		if l.ID == "" || l.ID != url.PathEscape(l.ID) {
 			return nil, fmt.Errorf("%w: lane %q: expected a name that can be in a path", ErrOptions, l.ID)
 		}
@@ -40,7 +40,7 @@ func newWay(lanes []venue.Lane, log *slog.Logger) (*way, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: lane %s: %w", ErrOptions, l.ID, err)
 		}
-		w.lanes[l.ID] = proxy(target, director.PathSmaran+l.ID, log)
+		w.lanes[l.ID] = proxy(target, director.PathSmaran+l.ID, &o)
 	}
 	return w, nil
 }
@@ -74,10 +74,10 @@ func passed(asked string) bool {
 	return path.Clean(asked) == asked && slices.ContainsFunc(passedOn, func(p string) bool { return asked == p || strings.HasPrefix(asked, p+"/") })
 }
 
-func proxy(target *url.URL, prefix string, log *slog.Logger) *httputil.ReverseProxy {
+func proxy(target *url.URL, prefix string, o *Options) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		FlushInterval: -1, // event streams
-		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:      slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, prefix)
 			r.Out.URL.RawPath = strings.TrimPrefix(r.In.URL.RawPath, prefix)
@@ -89,6 +89,9 @@ func proxy(target *url.URL, prefix string, log *slog.Logger) *httputil.ReversePr
 		},
 		ModifyResponse: func(r *http.Response) error {
 			confine(r, prefix)
+			if id := r.Request.Header.Get(session.Header); id != "" && o.aliases() {
+				r.Header.Set(wire.HeaderStageSession, alias(id))
+			}
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {

@@ -43,6 +43,8 @@ const (
 	HeaderLostPod = "X-Smaran-Lost-Pod"
 	// HeaderMigrate, in POST /v1/calls, is the token of the event migrate: the call is the second one of a session that moves.
 	HeaderMigrate = "X-Smaran-Migrate"
+	// HeaderStageSession, in what a stage passes on from smaran, is the name by which it shows the session to readers, where that is not its id.
+	HeaderStageSession = "X-Stage-Session"
 	// HeaderDegraded is "true" on a reply whose backend could not keep its promise.
 	HeaderDegraded = "X-Smaran-Degraded"
 	// HeaderAcceptPatch is required of a WHIP resource by RFC 9725 section 4.3.

@@ -21,6 +21,7 @@ func TestTheCallHasTheNamesOnTheWire(t *testing.T) {
 		"header": {
 			"session": sessions.Header, "pod": wire.HeaderPod, "epoch": wire.HeaderEpoch, "forwarded": wire.HeaderForwarded,
 			"stateful": wire.HeaderStateful, "backend": wire.HeaderBackend, "lostPod": wire.HeaderLostPod, "migrate": wire.HeaderMigrate,
+			"stageSession": wire.HeaderStageSession,
 		},
 		"type": {
 			"sdp": wire.ContentTypeSDP, "sdpFragment": wire.ContentTypeSDPFragment, "problem": wire.ContentTypeProblem,
@@ -147,6 +148,19 @@ func TestGapsAreFoundInWhatWasPlayed(t *testing.T) {
 	} {
 		got := ofCall[float64](t, b, "ear", "Ear", "{"+rig+c.then+"return ear.longest(); }")
 		require.InDelta(t, c.want, got, 0.01, name)
+	}
+}
+
+func TestACallerKnowsWhatItsSessionIsShownAs(t *testing.T) {
+	b := newShow(t).plain(t)
+	for headers, want := range map[string]string{`{}`: "room-1", `{ "X-Stage-Session": "b5d4" }`: "b5d4"} {
+		require.Equal(t, want, ofCall[string](t, b, "edge", "Edge", `{
+			const real = window.fetch;
+			window.fetch = async () => new Response(null, { status: 204, headers: `+headers+` });
+			const edge = new Edge("", "room-1");
+			await edge.servers().finally(() => { window.fetch = real; });
+			return edge.shown;
+		}`))
 	}
 }
 

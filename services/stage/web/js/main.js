@@ -95,7 +95,7 @@ function showLanes() {
       scales,
       still: () => motion.matches,
       pick: (pod) => controls.pick(pod),
-      own: () => byID("call-panel").firstElementChild?.dataset.session,
+      own: () => call.shown,
       backend: (l, b) => controls.backend(l, b),
     });
     lanes.set(id, lane);
@@ -195,7 +195,7 @@ roomy.addEventListener("change", () => chosen || store.recording() || showCall(r
 showCall(roomy.matches);
 if (new URLSearchParams(location.search).has("fps")) showFrameTimes();
 takeToken();
-mountCall(byID("call-panel"), { store });
+const call = mountCall(byID("call-panel"), { store });
 setInterval(() => {
   // what is under way takes longer each second
   for (const lane of lanes.values()) lane.tick();

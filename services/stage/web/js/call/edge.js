@@ -46,6 +46,7 @@ export class Edge {
   constructor(base, session) {
     this.#base = base;
     this.session = session;
+    this.shown = session; // the name by which the stage shows it
   }
 
   async #send(want, method, path, { headers = {}, ...rest } = {}) {
@@ -53,6 +54,7 @@ export class Edge {
     if (this.#token) own[header.stateful] = this.#token;
     const response = await send(this.#base + path, want, { method, headers: own, ...rest });
     this.#token = response.headers.get(header.stateful) ?? this.#token;
+    this.shown = response.headers.get(header.stageSession) ?? this.shown;
     return response;
   }
 

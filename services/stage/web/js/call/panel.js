@@ -16,20 +16,14 @@ const states = {
 };
 const word = (state) => (state ?? "").replace("CACHE_STATE_", "").toLowerCase();
 
-// mountCall fills an element with the panel. It returns what hangs up and takes it away again.
+// mountCall fills an element with the panel, and returns it.
 export function mountCall(element, { store }) {
   const panel = new Panel(store);
   element.replaceChildren(panel.root);
-  const leave = () => panel.hangUp();
-  window.addEventListener("pagehide", leave);
-  const end = store.on("lanes", () => panel.lanes());
+  window.addEventListener("pagehide", () => panel.hangUp());
+  store.on("lanes", () => panel.lanes());
   panel.lanes();
-  return () => {
-    window.removeEventListener("pagehide", leave);
-    end();
-    panel.hangUp();
-    element.replaceChildren();
-  };
+  return panel;
 }
 
 // fact is a name and a value that changes.
@@ -49,6 +43,7 @@ function meter(name) {
 class Panel {
   #store;
   #caller = null;
+  #edge = null; // of the call, or of the last one
   #sound = null;
   #agent = null; // meter of the agent's stream
   #timers = [];
@@ -103,6 +98,9 @@ class Panel {
     this.#enable();
   }
 
+  // shown is the name by which the stage shows the call's session.
+  get shown() { return this.#edge?.shown; }
+
   // on a call, or opening one.
   get #on() { return Boolean(this.#caller ?? this.#opening); }
 
@@ -132,8 +130,9 @@ class Panel {
       const session = await mintSession(base, opening.signal);
       opening.signal.throwIfAborted();
       attribute(this.root, "data-session", session);
+      this.#edge = new Edge(base, session);
       const caller = new Caller({
-        edge: new Edge(base, session), sound, relay: lane.relay, place: this.place, tell: (kind, detail) => this.#told(kind, detail),
+        edge: this.#edge, sound, relay: lane.relay, place: this.place, tell: (kind, detail) => this.#told(kind, detail),
       });
       this.#caller = caller;
       this.#opening = null;
@@ -163,6 +162,7 @@ class Panel {
 
   #clear() {
     this.#note("");
+    this.#edge = null;
     attribute(this.root, "data-session", null);
     for (const set of Object.values(this.facts)) set(absent);
     this.transcript.replaceChildren();

@@ -9,6 +9,7 @@ export const header = {
   backend: "X-Smaran-Backend",
   lostPod: "X-Smaran-Lost-Pod",
   migrate: "X-Smaran-Migrate",
+  stageSession: "X-Stage-Session",
 };
 
 export const type = {
