@@ -617,7 +617,9 @@ type Load struct {
 	// The crowd leaves x-call-session-id out.
 	Headerless bool `protobuf:"varint,4,opt,name=headerless,proto3" json:"headerless,omitempty"`
 	// Share of requests sent more than 20 ms late, 0 to 1, over the last ten seconds. Above 0.05 latencies say little.
-	LateShare     *float64 `protobuf:"fixed64,5,opt,name=late_share,json=lateShare,proto3,oneof" json:"late_share,omitempty"`
+	LateShare *float64 `protobuf:"fixed64,5,opt,name=late_share,json=lateShare,proto3,oneof" json:"late_share,omitempty"`
+	// Things that callers saw and that the stage was not told, since it was opened or reset. What is counted is too low by them.
+	Untold        uint32 `protobuf:"varint,6,opt,name=untold,proto3" json:"untold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -683,6 +685,13 @@ func (x *Load) GetHeaderless() bool {
 func (x *Load) GetLateShare() float64 {
 	if x != nil && x.LateShare != nil {
 		return *x.LateShare
+	}
+	return 0
+}
+
+func (x *Load) GetUntold() uint32 {
+	if x != nil {
+		return x.Untold
 	}
 	return 0
 }
@@ -2185,7 +2194,7 @@ const file_stage_v1_stage_proto_rawDesc = "" +
 	"\x04load\x18\v \x01(\v2\x0e.stage.v1.LoadR\x04load\x12\x1e\n" +
 	"\bredis_up\x18\f \x01(\bH\x00R\aredisUp\x88\x01\x01\x12(\n" +
 	"\x06meters\x18\r \x01(\v2\x10.stage.v1.MetersR\x06metersB\v\n" +
-	"\t_redis_up\"\x9f\x01\n" +
+	"\t_redis_up\"\xb7\x01\n" +
 	"\x04Load\x12\x1a\n" +
 	"\battached\x18\x01 \x01(\bR\battached\x12\x14\n" +
 	"\x05calls\x18\x02 \x01(\rR\x05calls\x12\x12\n" +
@@ -2194,7 +2203,8 @@ const file_stage_v1_stage_proto_rawDesc = "" +
 	"headerless\x18\x04 \x01(\bR\n" +
 	"headerless\x12\"\n" +
 	"\n" +
-	"late_share\x18\x05 \x01(\x01H\x00R\tlateShare\x88\x01\x01B\r\n" +
+	"late_share\x18\x05 \x01(\x01H\x00R\tlateShare\x88\x01\x01\x12\x16\n" +
+	"\x06untold\x18\x06 \x01(\rR\x06untoldB\r\n" +
 	"\v_late_share\"\x98\x03\n" +
 	"\x06Meters\x124\n" +
 	"\x06counts\x18\x01 \x03(\v2\x1c.stage.v1.Meters.CountsEntryR\x06counts\x12-\n" +

@@ -164,6 +164,7 @@ func TestMetersCountWhatCallersSee(t *testing.T) {
 			saw("two", "media_interruptions", 0), saw("two", "made_up", 0), saw("two", "dropped_iterations", 0),
 		}
 		o.Gaps = []*stagev1.MediaGap{gap("one", 21), gap("two", 340)}
+		o.Untold = 3
 		c.tells(o)
 		m := r.lane("a").GetMeters()
 		nonzero := maps.Clone(m.GetCounts())
@@ -190,6 +191,7 @@ func TestMetersCountWhatCallersSee(t *testing.T) {
 		require.Nil(r, m.WorstGapMs)
 		require.Nil(r, r.lane("a").GetLoad().LateShare)
 		require.EqualValues(r, 5, m.GetCounts()["requests"])
+		require.EqualValues(r, 3, r.lane("a").GetLoad().GetUntold())
 
 		o = &stagev1.Observations{}
 		for i := range 10 {

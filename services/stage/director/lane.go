@@ -53,6 +53,7 @@ type lane struct {
 	meter    *meter.Meter
 	moves    *moves.Account
 	events   []*event // since the meters began
+	untold   uint32   // by the crowd, likewise
 }
 
 // health of one way to ask.
@@ -96,6 +97,7 @@ func newLane(info venue.Lane) *lane {
 func (l *lane) anew() {
 	l.sessions, l.spent = map[string]*session{}, map[string]bool{}
 	l.meter, l.moves, l.events = meter.New(), moves.New(), nil
+	l.untold = 0
 }
 
 // byFleet takes what the control API said.
@@ -188,6 +190,7 @@ func (l *lane) message(now time.Duration) *stagev1.Lane {
 		VerbsReason: l.info.Reason, Backends: l.info.Backends, RedisUp: l.redisUp(),
 		Load: &stagev1.Load{
 			Attached: l.attached, Calls: uint32(l.load.calls), Rate: l.load.rate, Headerless: l.load.headerless, LateShare: l.meter.LateShare(),
+			Untold: l.untold,
 		},
 		Meters: &stagev1.Meters{Moved: l.moves.Moved(), Expected: l.expected()},
 	}

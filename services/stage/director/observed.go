@@ -78,6 +78,7 @@ func (l *lane) observed(o *stagev1.Observations, now time.Duration) {
 		m.do()
 	}
 	l.countCalls()
+	l.untold += o.GetUntold()
 }
 
 func (l *lane) countCalls() {

@@ -155,7 +155,7 @@ func TestWhatWasNotMeasuredIsADash(t *testing.T) {
 		some.Meters = &stagev1.Meters{
 			Counts: map[string]uint32{"misrouted_requests": 0, "requests": 1200}, Expected: ptr(uint32(0)), InferenceP50Ms: ptr(0.0), Moved: 3,
 		}
-		some.Load.LateShare = ptr(0.12)
+		some.Load.LateShare, some.Load.Untold = ptr(0.12), 1200
 		c.Lane(some)
 		c.Event(&stagev1.Event{Id: 1, Lane: "a", Group: 1, Name: "kill", StartedMs: 1000, FinishedMs: ptr(3000.0)})
 		c.Event(&stagev1.Event{
@@ -177,7 +177,8 @@ func TestWhatWasNotMeasuredIsADash(t *testing.T) {
 	}, browser.Eval[[]string](t, b, `[...document.querySelectorAll(".events tbody tr")].map((r) =>
 		[...r.cells].map((c) => c.innerText.replace("\n", "|")).join("|"))`))
 	late := `[...document.querySelectorAll(".late")].map((e) => e.hidden ? "" : e.textContent).join("|")`
-	require.Equal(t, "|12% of the requests left more than 20 ms late: this machine is at its limit, and latencies say little now.",
+	require.Equal(t, "||12% of the requests left more than 20 ms late: this machine is at its limit, and latencies say little now."+
+		"|Of what callers saw 1,200 did not get here: it came faster than it was read. What is counted is too low.",
 		browser.Eval[string](t, b, late))
 	captions := browser.Eval[[]string](t, b, `[...document.querySelectorAll(".ring figcaption")].map((e) => e.textContent)`)
 	require.Equal(t, []string{"No ring: each request goes to the next pod, whatever its session.", "The fleet has told of no ring."}, captions)

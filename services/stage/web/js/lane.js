@@ -1,6 +1,6 @@
 // One lane: its head, meters, grid, ring and charts.
 import { attribute, h, put, show } from "./dom.js";
-import { byName, percent, plural, word } from "./format.js";
+import { byName, count, percent, plural, word } from "./format.js";
 import { Charts } from "./charts.js";
 import { Grid } from "./grid.js";
 import { Meters } from "./meters.js";
@@ -54,6 +54,7 @@ export class Lane {
       "Change",
     );
     p.late = h("p.late", { hidden: true });
+    p.untold = h("p.late", { hidden: true });
     p.reason = h("p.reason", { hidden: true });
     p.rows = h("tbody");
     p.table = h(
@@ -86,6 +87,7 @@ export class Lane {
         ),
         p.reason,
         p.late,
+        p.untold,
       ),
       this.#meters.element,
       this.grid.element,
@@ -144,6 +146,9 @@ export class Lane {
         p.late,
         `${percent(share)} of the requests left more than 20 ms late: this machine is at its limit, and latencies say little now.`,
       );
+    const untold = lane.load?.untold;
+    show(p.untold, untold > 0);
+    if (untold > 0) put(p.untold, `Of what callers saw ${count(untold)} did not get here: it came faster than it was read. What is counted is too low.`);
     this.#busy();
     this.#offer(lane);
   }

@@ -17,7 +17,7 @@ const laneOf = (l) => ({
   verbsReason: "",
   backends: [],
   ...l,
-  load: l.load && { attached: false, calls: 0, rate: 0, headerless: false, ...l.load },
+  load: l.load && { attached: false, calls: 0, rate: 0, headerless: false, untold: 0, ...l.load },
   meters: l.meters && { callsUp: 0, moved: 0, ...l.meters, counts: l.meters.counts ?? {} },
 });
 const podOf = (p) => ({
