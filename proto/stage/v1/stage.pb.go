@@ -707,8 +707,8 @@ type Meters struct {
 	// The longest gap in the agent's media that ended in the last ten seconds.
 	WorstGapMs *float64 `protobuf:"fixed64,4,opt,name=worst_gap_ms,json=worstGapMs,proto3,oneof" json:"worst_gap_ms,omitempty"`
 	CallsUp    uint32   `protobuf:"varint,5,opt,name=calls_up,json=callsUp,proto3" json:"calls_up,omitempty"`
-	// Sum over all events.
-	Moved uint32 `protobuf:"varint,6,opt,name=moved,proto3" json:"moved,omitempty"`
+	// Sum over all events; absent until one was observed to move sessions or to leave them.
+	Moved *uint32 `protobuf:"varint,6,opt,name=moved,proto3,oneof" json:"moved,omitempty"`
 	// Absent where the backend's choice can't be computed from the endpoints.
 	Expected      *uint32 `protobuf:"varint,7,opt,name=expected,proto3,oneof" json:"expected,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -781,8 +781,8 @@ func (x *Meters) GetCallsUp() uint32 {
 }
 
 func (x *Meters) GetMoved() uint32 {
-	if x != nil {
-		return x.Moved
+	if x != nil && x.Moved != nil {
+		return *x.Moved
 	}
 	return 0
 }
@@ -1117,10 +1117,12 @@ type Event struct {
 	Moved    uint32 `protobuf:"varint,10,opt,name=moved,proto3" json:"moved,omitempty"`
 	// What the algorithm says of the crowd's sessions that had an answer before; absent where it can't be computed.
 	Expected *uint32 `protobuf:"varint,11,opt,name=expected,proto3,oneof" json:"expected,omitempty"`
-	// By class, from this event's start to the next one's.
+	// By class, from this event's start until ten seconds after it was complete, or until the next one's start.
 	Counts map[string]uint32 `protobuf:"bytes,12,rep,name=counts,proto3" json:"counts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// The longest gap in an agent's media in that time.
-	WorstGapMs    *float64 `protobuf:"fixed64,13,opt,name=worst_gap_ms,json=worstGapMs,proto3,oneof" json:"worst_gap_ms,omitempty"`
+	WorstGapMs *float64 `protobuf:"fixed64,13,opt,name=worst_gap_ms,json=worstGapMs,proto3,oneof" json:"worst_gap_ms,omitempty"`
+	// The lane's when it was done; of a change of it, the one that was asked for.
+	Backend       string `protobuf:"bytes,14,opt,name=backend,proto3" json:"backend,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1244,6 +1246,13 @@ func (x *Event) GetWorstGapMs() float64 {
 		return *x.WorstGapMs
 	}
 	return 0
+}
+
+func (x *Event) GetBackend() string {
+	if x != nil {
+		return x.Backend
+	}
+	return ""
 }
 
 // Point is one second of one lane.
@@ -2205,22 +2214,23 @@ const file_stage_v1_stage_proto_rawDesc = "" +
 	"\n" +
 	"late_share\x18\x05 \x01(\x01H\x00R\tlateShare\x88\x01\x01\x12\x16\n" +
 	"\x06untold\x18\x06 \x01(\rR\x06untoldB\r\n" +
-	"\v_late_share\"\x98\x03\n" +
+	"\v_late_share\"\xa7\x03\n" +
 	"\x06Meters\x124\n" +
 	"\x06counts\x18\x01 \x03(\v2\x1c.stage.v1.Meters.CountsEntryR\x06counts\x12-\n" +
 	"\x10inference_p50_ms\x18\x02 \x01(\x01H\x00R\x0einferenceP50Ms\x88\x01\x01\x12-\n" +
 	"\x10inference_p99_ms\x18\x03 \x01(\x01H\x01R\x0einferenceP99Ms\x88\x01\x01\x12%\n" +
 	"\fworst_gap_ms\x18\x04 \x01(\x01H\x02R\n" +
 	"worstGapMs\x88\x01\x01\x12\x19\n" +
-	"\bcalls_up\x18\x05 \x01(\rR\acallsUp\x12\x14\n" +
-	"\x05moved\x18\x06 \x01(\rR\x05moved\x12\x1f\n" +
-	"\bexpected\x18\a \x01(\rH\x03R\bexpected\x88\x01\x01\x1a9\n" +
+	"\bcalls_up\x18\x05 \x01(\rR\acallsUp\x12\x19\n" +
+	"\x05moved\x18\x06 \x01(\rH\x03R\x05moved\x88\x01\x01\x12\x1f\n" +
+	"\bexpected\x18\a \x01(\rH\x04R\bexpected\x88\x01\x01\x1a9\n" +
 	"\vCountsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01B\x13\n" +
 	"\x11_inference_p50_msB\x13\n" +
 	"\x11_inference_p99_msB\x0f\n" +
-	"\r_worst_gap_msB\v\n" +
+	"\r_worst_gap_msB\b\n" +
+	"\x06_movedB\v\n" +
 	"\t_expected\"\xe6\x01\n" +
 	"\x03Pod\x12\x12\n" +
 	"\x04lane\x18\x01 \x01(\tR\x04lane\x12\x12\n" +
@@ -2249,7 +2259,7 @@ const file_stage_v1_stage_proto_rawDesc = "" +
 	" \x01(\rR\x06losses\x12\x1f\n" +
 	"\bposition\x18\v \x01(\x01H\x00R\bposition\x88\x01\x01\x12\x18\n" +
 	"\abrowser\x18\f \x01(\bR\abrowserB\v\n" +
-	"\t_position\"\xda\x03\n" +
+	"\t_position\"\xf4\x03\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x12\n" +
 	"\x04lane\x18\x02 \x01(\tR\x04lane\x12\x14\n" +
@@ -2267,7 +2277,8 @@ const file_stage_v1_stage_proto_rawDesc = "" +
 	"\bexpected\x18\v \x01(\rH\x01R\bexpected\x88\x01\x01\x123\n" +
 	"\x06counts\x18\f \x03(\v2\x1b.stage.v1.Event.CountsEntryR\x06counts\x12%\n" +
 	"\fworst_gap_ms\x18\r \x01(\x01H\x02R\n" +
-	"worstGapMs\x88\x01\x01\x1a9\n" +
+	"worstGapMs\x88\x01\x01\x12\x18\n" +
+	"\abackend\x18\x0e \x01(\tR\abackend\x1a9\n" +
 	"\vCountsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01B\x0e\n" +

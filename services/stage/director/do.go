@@ -82,7 +82,7 @@ func (d *Director) do(o Order) (uint32, error) {
 	}
 	for _, l := range lanes {
 		d.events++
-		d.start(l, o, &event{id: d.events, group: d.groups, name: name, pod: o.Pod, started: started}, g)
+		d.start(l, o, &event{id: d.events, group: d.groups, name: name, pod: o.Pod, backend: o.Backend, started: started}, g)
 	}
 	return d.groups, nil
 }

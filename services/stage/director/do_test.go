@@ -170,6 +170,7 @@ func TestAnEventIsWhatHappensUntilTheNext(t *testing.T) {
 		require.EqualValues(r, 1, e.GetCounts()["state_lost"])
 		require.Nil(r, e.WorstGapMs)
 		require.Nil(r, e.Expected, "callers without a session follow no prediction")
+		require.Equal(r, "istio-hash", e.GetBackend())
 		require.EqualValues(r, 3, r.lane("a").GetMeters().GetMoved())
 	})
 }
@@ -221,6 +222,8 @@ func TestAnotherBackendBeginsAnewInAllLanesAtOnce(t *testing.T) {
 		r.pass(time.Second)
 		require.Empty(r, r.events(group)["a"].GetError())
 		require.Equal(r, "scripted", r.events(group)["b"].GetError())
+		require.Equal(r, "redis", r.events(group)["a"].GetBackend(), "what it costs is the new one's")
+		require.Nil(r, r.lane("a").GetMeters().Moved, "nobody was asked before")
 		require.EqualValues(r, 24, inA.last().GetCalls())
 		require.EqualValues(r, 24, inB.last().GetCalls())
 		require.Equal(r, inA.last().GetTake(), inB.last().GetTake(), "the same callers")

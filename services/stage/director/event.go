@@ -13,6 +13,7 @@ import (
 type event struct {
 	id, group uint32
 	name, pod string
+	backend   string
 	started   time.Duration
 	finished  *float64
 	err       string
@@ -32,8 +33,14 @@ func (l *lane) begin(e *event) {
 }
 
 func (l *lane) note(e *event) {
+	if e.backend == "" {
+		e.backend = l.backend
+	}
 	l.events = append(l.events, e)
 	l.moves.Begin(e.id, e.started)
+	if e.finished != nil {
+		l.moves.Finish(e.id, time.Duration(*e.finished*float64(time.Millisecond)))
+	}
 	l.mark(e)
 }
 
@@ -61,6 +68,7 @@ func (l *lane) finish(e *event, pod string, err error, now time.Duration) {
 	if err != nil {
 		e.err = words(err)
 	}
+	l.moves.Finish(e.id, now)
 	l.expect()
 }
 
@@ -119,7 +127,7 @@ func (l *lane) eventMessage(e *event) *stagev1.Event {
 	became := l.moves.Tally(e.id)
 	out := &stagev1.Event{
 		Id: e.id, Lane: l.info.ID, Group: e.group, Name: e.name, Pod: e.pod, StartedMs: scene.Millis(e.started), FinishedMs: e.finished,
-		Error: e.err, Observed: became.Observed, Moved: became.Moved, Expected: e.expected, Counts: became.Counts,
+		Error: e.err, Backend: e.backend, Observed: became.Observed, Moved: became.Moved, Expected: e.expected, Counts: became.Counts,
 	}
 	for _, name := range l.meter.Names() { // what was measured, and did not happen, is 0
 		if _, happened := out.Counts[name]; !happened {

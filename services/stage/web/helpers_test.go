@@ -172,7 +172,7 @@ func full(l *stagev1.Lane, moved, expected, misroutes, dropped, cold uint32, p50
 			"misroutes": misroutes, "misrouted_requests": misroutes, "dropped_calls": dropped, "cold_starts": cold, "state_lost": dropped, "renegotiations": misroutes + 10,
 			"requests": 612, "requests_failed": 3, "migrations": 0, "media_interruptions": 0,
 		},
-		InferenceP50Ms: &p50, InferenceP99Ms: &p99, WorstGapMs: &gap, CallsUp: 24, Moved: moved, Expected: &expected,
+		InferenceP50Ms: &p50, InferenceP99Ms: &p99, WorstGapMs: &gap, CallsUp: 24, Moved: &moved, Expected: &expected,
 	}
 	return l
 }

@@ -153,19 +153,21 @@ func TestWhatWasNotMeasuredIsADash(t *testing.T) {
 		c.Lane(none)
 		some := lane("b", "istio-hash")
 		some.Meters = &stagev1.Meters{
-			Counts: map[string]uint32{"misrouted_requests": 0, "requests": 1200}, Expected: ptr(uint32(0)), InferenceP50Ms: ptr(0.0), Moved: 3,
+			Counts: map[string]uint32{"misroutes": 0, "misrouted_requests": 0, "requests": 1200}, Expected: ptr(uint32(0)), InferenceP50Ms: ptr(0.0),
+			Moved: ptr(uint32(3)),
 		}
 		some.Load.LateShare, some.Load.Untold = ptr(0.12), 1200
 		c.Lane(some)
-		c.Event(&stagev1.Event{Id: 1, Lane: "a", Group: 1, Name: "kill", StartedMs: 1000, FinishedMs: ptr(3000.0)})
+		c.Event(&stagev1.Event{Id: 1, Lane: "a", Group: 1, Name: "kill", StartedMs: 1000, FinishedMs: ptr(3000.0), Backend: "roundrobin"})
 		c.Event(&stagev1.Event{
 			Id: 1, Lane: "b", Group: 1, Name: "kill", StartedMs: 1000, FinishedMs: ptr(3500.0), Observed: 24, Moved: 3, Expected: ptr(uint32(3)),
+			Backend: "redis",
 		})
-		c.Event(&stagev1.Event{Id: 2, Lane: "b", Group: 2, Name: "drain", Pod: "jarvis-9", StartedMs: 4000, Error: "there is no jarvis-9"})
+		c.Event(&stagev1.Event{Id: 2, Lane: "b", Group: 2, Name: "drain", Pod: "jarvis-9", StartedMs: 4000, Backend: "istio-hash", Error: "there is no jarvis-9"})
 	})
 	b := s.open(t, "")
 	for meter, want := range map[string][2]string{
-		"moved": {"0 expected –", "3 expected 0"}, "misroutes": {"– of –", "0 of 1,200"}, "dropped": {"– redials –", "– redials –"},
+		"moved": {"– expected –", "3 expected 0"}, "misroutes": {"– in – of –", "0 in 0 of 1,200"}, "dropped": {"– redials –", "– redials –"},
 		"p50": {"– ms", "0 ms"}, "p99": {"– ms", "– ms"}, "gap": {"– ms", "– ms"}, "calls": {"0 of 24", "0 of 24"},
 	} {
 		require.Equal(t, want[0], figure(t, b, "a", meter), meter)
@@ -173,9 +175,12 @@ func TestWhatWasNotMeasuredIsADash(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"drain jarvis-9|there is no jarvis-9|0:04|–|||||||–|–|–|–|–|–",
+		"before, with|a roundrobin|b redis",
 		"kill|0:01|2.5 s|–|–|–|–|–|–|3|3|0|0|0|–",
 	}, browser.Eval[[]string](t, b, `[...document.querySelectorAll(".events tbody tr")].map((r) =>
 		[...r.cells].map((c) => c.innerText.replace("\n", "|")).join("|"))`))
+	require.Equal(t, []string{"kill ", "drain there is no jarvis-9"},
+		browser.Eval[[]string](t, b, `[...document.querySelectorAll(".last")].map((p) => p.textContent)`), "the newest of each lane")
 	late := `[...document.querySelectorAll(".late")].map((e) => e.hidden ? "" : e.textContent).join("|")`
 	require.Equal(t, "||12% of the requests left more than 20 ms late: this machine is at its limit, and latencies say little now."+
 		"|Of what callers saw 1,200 did not get here: it came faster than it was read. What is counted is too low.",

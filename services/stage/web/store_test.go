@@ -42,12 +42,12 @@ func TestStore(t *testing.T) {
 		}`))
 	})
 	t.Run("what is left out is 0, but what is optional is not measured", func(t *testing.T) {
-		require.Equal(t, []any{0.0, 0.0, true, true, true, true}, module[[]any](t, b, "store.js", `({ Store }) => {
+		require.Equal(t, []any{0.0, 0.0, true, true, true, true, true}, module[[]any](t, b, "store.js", `({ Store }) => {
 			const s = new Store();
 			s.apply({ lanes: [{ id: "a", meters: {}, load: {} }], points: [{ lane: "a" }], pods: [{ lane: "a", name: "p", drain: {} }] });
 			const { meters, load, redisUp } = s.lane("a");
 			const p = s.points("a").get(0);
-			return [meters.moved + meters.callsUp + p.cold + p.second, s.pod("a", "p").drain.remainingMs, meters.expected === undefined,
+			return [meters.callsUp + p.cold + p.second, s.pod("a", "p").drain.remainingMs, meters.expected === undefined, meters.moved === undefined,
 				meters.counts.misroutes === undefined && p.worstGapMs === undefined, load.lateShare === undefined && redisUp === undefined,
 				s.session("a", "nobody") === undefined];
 		}`))

@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
-// late is how long after the next event's start what belongs to an event may still come in.
-const late = 10 * time.Second
+const (
+	// late is how long after the next event's start what belongs to an event may still come in.
+	late = 10 * time.Second
+	// settling is how long after it is complete an event still costs something: callers find out by their next request, and redial.
+	settling = 10 * time.Second
+)
 
 // Account is of one lane. It is not safe for concurrent use.
 type Account struct {
@@ -28,6 +32,7 @@ type event struct {
 	observed, moved uint32
 	counts          map[string]uint32
 	worst           time.Duration
+	settled         time.Duration // when nothing more is its doing; 0 until it is complete
 	changed         bool
 }
 
@@ -52,6 +57,15 @@ func (a *Account) Begin(id uint32, started time.Duration) {
 	a.events = append(a.events, &event{
 		id: id, started: started, before: maps.Clone(a.last), after: map[string]answer{}, counts: map[string]uint32{}, changed: true,
 	})
+}
+
+// Finish says that an event is complete.
+func (a *Account) Finish(id uint32, at time.Duration) {
+	for _, e := range a.events {
+		if e.id == id {
+			e.settled = at + settling
+		}
+	}
 }
 
 // Answer adds one, by the address of the pod that gave it.
@@ -125,20 +139,25 @@ func (a *Account) Changed() []uint32 {
 	return out
 }
 
-// Moved is the sum over all events.
-func (a *Account) Moved() uint32 {
-	var sum uint32
+// Moved is the sum over all events, and whether any session was observed.
+func (a *Account) Moved() (sum uint32, observed bool) {
 	for _, e := range a.events {
 		sum += e.moved
+		observed = observed || e.observed > 0
 	}
-	return sum
+	return sum, observed
 }
 
+// during is the event that what happens at a time is the doing of; nil: none's.
 func (a *Account) during(at time.Duration) *event {
 	for _, e := range slices.Backward(a.events) {
-		if e.started <= at {
-			return e
+		if e.started > at {
+			continue
 		}
+		if e.settled != 0 && at > e.settled {
+			return nil
+		}
+		return e
 	}
 	return nil
 }

@@ -99,7 +99,8 @@ func TestAnAccountIsItsDefinition(t *testing.T) {
 			require.Equal(t, moved, got.Moved, "event %d", id)
 			sum += moved
 		}
-		require.Equal(t, sum, account.Moved())
+		got, _ := account.Moved()
+		require.Equal(t, sum, got)
 	})
 }
 
@@ -119,6 +120,32 @@ func TestWhatHappensIsOfTheEventInWhoseTimeItWas(t *testing.T) {
 	require.Equal(t, moves.Tally{Counts: map[string]uint32{"misroutes": 1}, WorstGap: 200 * time.Millisecond}, a.Tally(1))
 	require.Equal(t, moves.Tally{Counts: map[string]uint32{"misroutes": 2}}, a.Tally(2))
 	require.Zero(t, a.Tally(3))
+}
+
+func TestWhatHappensLongAfterAnEventIsNotItsDoing(t *testing.T) {
+	a := moves.New()
+	a.Begin(1, time.Second)
+	a.Count(30*time.Second, "misroutes") // it is under way
+	a.Finish(1, 40*time.Second)
+	a.Count(49*time.Second, "misroutes")
+	a.Count(51*time.Second, "misroutes")
+	a.Gap(51*time.Second, time.Second)
+	require.Equal(t, moves.Tally{Counts: map[string]uint32{"misroutes": 2}}, a.Tally(1))
+	a.Begin(2, 60*time.Second)
+	a.Count(60*time.Second, "misroutes")
+	require.Equal(t, map[string]uint32{"misroutes": 1}, a.Tally(2).Counts)
+}
+
+func TestWhatNobodyAskedForIsNotKnownToHaveStayed(t *testing.T) {
+	a := moves.New()
+	a.Answer("s", "here", 0, time.Second)
+	a.Begin(1, 2*time.Second)
+	_, observed := a.Moved()
+	require.False(t, observed)
+	a.Answer("s", "here", 3*time.Second, 4*time.Second)
+	moved, observed := a.Moved()
+	require.True(t, observed)
+	require.Zero(t, moved)
 }
 
 func TestASessionThatCameBackHasNotMoved(t *testing.T) {

@@ -56,7 +56,7 @@ export class Events {
     if (!others && !kinds.has("events")) return;
     const all = groups(this.#store.events());
     this.#none.hidden = all.length > 0;
-    this.#body.replaceChildren(...all.map(([, group]) => this.#row(group, lanes)));
+    this.#body.replaceChildren(...this.#rows(all, lanes));
     for (const e of this.#store.events()) this.#say(e);
   }
 
@@ -67,13 +67,28 @@ export class Events {
       h("th", { rowSpan: 2, scope: "col" }, "Event"),
       h("th", { rowSpan: 2, scope: "col" }, "At"),
       h("th", { rowSpan: 2, scope: "col" }, "Took"),
+      ...backends(lanes),
     );
     const second = h("tr");
-    for (const l of lanes) {
-      first.append(h("th.lane-start", { colSpan: columns.length, scope: "colgroup" }, `${l.id}  ${l.backend}`));
+    for (const _ of lanes) {
       columns.forEach(([name], i) => second.append(h(i ? "th" : "th.lane-start", { scope: "col" }, name)));
     }
     this.#head.replaceChildren(first, second);
+  }
+
+  // rows of all groups. Where a lane had another backend then, its name stands above the rows of that time.
+  #rows(all, lanes) {
+    const out = [];
+    let then = lanes;
+    for (const [, group] of all) {
+      const now = then.map((l) => ({ id: l.id, backend: group.find((e) => e.lane === l.id)?.backend || l.backend }));
+      if (now.some((l, i) => l.backend !== then[i].backend)) {
+        out.push(h("tr.backends", null, h("th", { colSpan: 3, scope: "rowgroup" }, "before, with"), ...backends(now)));
+      }
+      then = now;
+      out.push(this.#row(group, lanes));
+    }
+    return out;
   }
 
   #row(group, lanes) {
@@ -101,8 +116,24 @@ export class Events {
     if (before === undefined && state !== "begun") return; // it was over when the page was opened
     if (state === "begun") this.#speak(`${e.lane}: ${e.name} begins`);
     else if (state === "failed") this.#speak(`${e.lane}: ${e.name} failed: ${e.error}`);
-    else this.#speak(`${e.lane}: ${e.name} done after ${seconds(e.finishedMs - e.startedMs)}, ${plural(e.moved, "session")} moved`);
+    else this.#speak(`${e.lane}: ${e.name} done after ${seconds(e.finishedMs - e.startedMs)}${e.observed ? `, ${plural(e.moved, "session")} moved` : ""}`);
   }
+}
+
+// backends are the cells above the lanes' columns.
+const backends = (lanes) => lanes.map((l) => h("th.lane-start", { colSpan: columns.length, scope: "colgroup" }, `${l.id}  ${l.backend}`));
+
+// sum says in one line what an event cost, of what was measured.
+export function sum(e) {
+  const losses = [["dropped", "dropped_calls"], ["misroutes", "misroutes"], ["cold", "cold_starts"], ["state lost", "state_lost"]]
+    .filter(([, name]) => e.counts[name] !== undefined || e.observed)
+    .map(([word, name]) => `${count(e.counts[name] ?? 0)} ${word}`);
+  return [
+    e.observed ? `${count(e.moved)} of ${count(e.observed)} moved` : "",
+    e.expected === undefined ? "" : `${count(e.expected)} expected`,
+    ...losses,
+    e.worstGapMs === undefined ? "" : `gap ${millis(e.worstGapMs)} ms`,
+  ].filter(Boolean).join(", ");
 }
 
 function took(group) {

@@ -2,6 +2,7 @@
 import { attribute, h, put, show } from "./dom.js";
 import { byName, count, percent, plural, word } from "./format.js";
 import { Charts } from "./charts.js";
+import { sum } from "./events.js";
 import { Grid } from "./grid.js";
 import { Meters } from "./meters.js";
 import { Hues } from "./palette.js";
@@ -53,6 +54,7 @@ export class Lane {
       },
       "Change",
     );
+    p.last = h("p.last", { hidden: true });
     p.late = h("p.late", { hidden: true });
     p.untold = h("p.late", { hidden: true });
     p.reason = h("p.reason", { hidden: true });
@@ -89,7 +91,7 @@ export class Lane {
         p.late,
         p.untold,
       ),
-      this.#meters.element,
+      h("div", null, this.#meters.element, p.last),
       this.grid.element,
       h("div.under", null, this.ring.element, latency, p.table),
       h("div.more", null, trouble, gap),
@@ -102,12 +104,21 @@ export class Lane {
     if (!lane) return;
     this.#hues.keep(this.#names());
     if (kinds.has("lanes") || kinds.has("events")) this.#head(lane);
+    if (kinds.has("events")) this.#last();
     if (kinds.has("lanes")) this.#meters.update(lane);
     if (kinds.has("pods") || kinds.has("sessions") || kinds.has("recording")) this.grid.update();
     if (kinds.has("lanes") || kinds.has("rings")) this.ring.describe();
     if (kinds.has("pods") || kinds.has("sessions") || kinds.has("rings")) this.ring.redraw();
     if (kinds.has("points") || kinds.has("events")) this.charts.update();
     if (kinds.has("pods") || kinds.has("sessions")) this.#describeSoon();
+  }
+
+  // last is what the newest event cost. The table of events is far below on a projector.
+  #last() {
+    const p = this.#parts;
+    const [e] = this.#store.events().filter((x) => x.lane === this.#id).slice(-1);
+    show(p.last, Boolean(e));
+    if (e) p.last.replaceChildren(h("b", null, e.name), ` ${e.error || sum(e)}`);
   }
 
   // tick is once a second.

@@ -6,10 +6,14 @@ import { absent, count, millis } from "./format.js";
 const meters = [
   [
     "moved",
-    "Sessions moved",
-    (m) => [count(m?.moved), `expected ${count(m?.expected)}`, m?.expected !== undefined && m.moved !== m.expected && "differs"],
+    "Moved by events",
+    (m) => [count(m?.moved), `expected ${count(m?.expected)}`, m?.expected !== undefined && m.moved !== undefined && m.moved !== m.expected && "differs"],
   ],
-  ["misroutes", "Misrouted", (m) => [count(m?.counts.misrouted_requests), `of ${count(m?.counts.requests)}`, m?.counts.misrouted_requests > 0]],
+  [
+    "misroutes",
+    "Misroutes",
+    (m) => [count(m?.counts.misroutes), `in ${count(m?.counts.misrouted_requests)} of ${count(m?.counts.requests)}`, m?.counts.misroutes > 0],
+  ],
   [
     "dropped",
     "Dropped calls",
@@ -32,7 +36,7 @@ export class Meters {
     for (const [key, name] of meters) {
       const tile = { figure: h("b"), note: h("small"), element: h("div", { "data-meter": key }) };
       tile.element.append(
-        h("dt", null, name, h("span.window", null, recent.has(key) ? ", 10 s" : key === "misroutes" ? " requests" : "")),
+        h("dt", null, name, h("span.window", null, recent.has(key) ? ", 10 s" : key === "misroutes" ? ", requests" : "")),
         h("dd", null, tile.figure, tile.note),
       );
       this.#tiles.set(key, tile);

@@ -18,7 +18,7 @@ const laneOf = (l) => ({
   backends: [],
   ...l,
   load: l.load && { attached: false, calls: 0, rate: 0, headerless: false, untold: 0, ...l.load },
-  meters: l.meters && { callsUp: 0, moved: 0, ...l.meters, counts: l.meters.counts ?? {} },
+  meters: l.meters && { callsUp: 0, ...l.meters, counts: l.meters.counts ?? {} },
 });
 const podOf = (p) => ({
   lane: "",
@@ -51,6 +51,7 @@ const eventOf = (e) => ({
   group: 0,
   name: "",
   pod: "",
+  backend: "",
   startedMs: 0,
   error: "",
   observed: 0,
