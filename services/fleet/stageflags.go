@@ -22,7 +22,7 @@ type stageFlags struct {
 	StageCalls int          `help:"Calls of each lane's crowd; 0 waits for the page to ask for some." default:"${calls}"`
 	StageRate  float64      `help:"Inferences a second of each lane's crowd, all its calls together." default:"${rate}"`
 	Record     string       `help:"Write what the page shows to a file, for stage replay." placeholder:"FILE"`
-	StageToken string       `help:"What the page has to show before it may change anything; required where --stage is not loopback." placeholder:"TOKEN"`
+	StageToken string       `help:"What the page has to show before it may change anything; required where --stage is not loopback. Whoever reaches the page may look and call without it." placeholder:"TOKEN"`
 }
 
 // validate fails with ErrConfig. It puts loopback before a port that stands alone.

@@ -174,9 +174,9 @@ func TestWhatWasNotMeasuredIsADash(t *testing.T) {
 		require.Equal(t, want[1], figure(t, b, "b", meter), meter)
 	}
 	require.Equal(t, []string{
-		"drain jarvis-9|there is no jarvis-9|0:04|–|||||||–|–|–|–|–|–",
+		"drain jarvis-9|there is no jarvis-9|0:04|–||||||||–|–|–|–|–|–|–",
 		"before, with|a roundrobin|b redis",
-		"kill|0:01|2.5 s|–|–|–|–|–|–|3|3|0|0|0|–",
+		"kill|0:01|2.5 s|–|–|–|–|–|–|–|3|3|0|0|0|0|–",
 	}, browser.Eval[[]string](t, b, `[...document.querySelectorAll(".events tbody tr")].map((r) =>
 		[...r.cells].map((c) => c.innerText.replace("\n", "|")).join("|"))`))
 	require.Equal(t, []string{"kill ", "drain there is no jarvis-9"},

@@ -25,6 +25,7 @@ const kinds = [
       ["cold", (p) => p.cold, "accent", []],
       ["misroutes", (p) => p.misroutes, "warn", [6, 3]],
       ["dropped", (p) => p.dropped, "bad", [2, 2]],
+      ["failed", (p) => p.failed, "ink", [12, 4]],
     ],
   ],
   ["gap", "Worst media gap", "ms", [["gap", (p) => p.worstGapMs, "pod-4", []]]],
@@ -87,7 +88,7 @@ export class Charts {
 
   #figure([kind, title, unit, lines]) {
     const key = lines.map(([name, , colour, dash]) =>
-      h("span.key", { "data-line": dash.length ? (dash[0] > 3 ? "dashed" : "dotted") : "solid", style: `--c: var(--${colour})` }, name),
+      h("span.key", { "data-line": dash.length ? (dash[0] > 8 ? "long" : dash[0] > 3 ? "dashed" : "dotted") : "solid", style: `--c: var(--${colour})` }, name),
     );
     const body = h("div.plot", { role: "img" });
     const element = h(
@@ -171,17 +172,17 @@ export class Charts {
     return [x, ...ys];
   }
 
-  // events draws a line for each event, shaded until it is done, with its name where there is room.
+  // events draws a line for each event, shaded until it is done, with its name where there is room; the newest comes first.
   #events(u) {
     const c = u.ctx;
     const px = devicePixelRatio;
     const { left, top, width, height } = u.bbox;
-    const free = [left, left]; // where the next name may begin, in either line
+    const free = [left + width, left + width]; // where the next name may end, in either line
     c.save();
     c.font = `600 ${10.5 * px}px system-ui, sans-serif`;
     c.textBaseline = "bottom";
     c.textAlign = "left";
-    for (const e of this.#store.events()) {
+    for (const e of this.#store.events().reverse()) {
       const begin = e.startedMs / 1000;
       const end = running(e) ? this.#scales.to : (e.finishedMs ?? e.startedMs) / 1000;
       if (e.lane !== this.#lane || end < this.#scales.from || begin > this.#scales.to) continue;
@@ -200,10 +201,10 @@ export class Charts {
       c.globalAlpha = 1;
       const wide = c.measureText(e.name).width;
       const at = Math.min(x, left + width - wide);
-      const line = free.findIndex((from) => at >= from);
+      const line = free.findIndex((to) => at + wide <= to);
       if (line < 0) continue;
       c.fillText(e.name, at, top - (2 + 12 * line) * px);
-      free[line] = at + wide + 6 * px;
+      free[line] = at - 6 * px;
     }
     c.restore();
   }

@@ -12,7 +12,8 @@ const columns = [
   ["Misroutes", (e) => counted(e, "misroutes")],
   ["Cold", (e) => counted(e, "cold_starts")],
   ["Dropped", (e) => counted(e, "dropped_calls")],
-  ["Worst gap", (e) => (e.worstGapMs === undefined ? absent : `${millis(e.worstGapMs)} ms`)],
+  ["Failed", (e) => counted(e, "requests_failed")],
+  ["Gap", (e) => (e.worstGapMs === undefined ? absent : `${millis(e.worstGapMs)} ms`)],
 ];
 
 // groups of events that were done to several lanes at once, newest first.
@@ -132,6 +133,7 @@ export function sum(e) {
     e.observed ? `${count(e.moved)} of ${count(e.observed)} moved` : "",
     e.expected === undefined ? "" : `${count(e.expected)} expected`,
     ...losses,
+    e.counts.requests_failed ? `${count(e.counts.requests_failed)} failed` : "",
     e.worstGapMs === undefined ? "" : `gap ${millis(e.worstGapMs)} ms`,
   ].filter(Boolean).join(", ");
 }

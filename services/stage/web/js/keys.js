@@ -10,7 +10,7 @@ export class Keys {
 
   // actions are [key, what it does, function]; keys are as KeyboardEvent names them.
   constructor(actions) {
-    this.#actions = [...actions, ["?", "this list", () => this.open()]];
+    this.#actions = [...actions, ["Escape", "leave a field", () => {}], ["?", "this list", () => this.open()]];
     const box = h("input", { type: "checkbox", id: "keys-on", checked: this.#enabled, onchange: () => this.#enable(box.checked) });
     this.#dialog.append(
       h("h2", { id: "help-title" }, "Keys"),
@@ -32,8 +32,10 @@ export class Keys {
   }
 
   #press(e) {
-    if (!this.#enabled || e.ctrlKey || e.metaKey || e.altKey || this.#dialog.open) return;
+    // A key that is held down is no order given again.
+    if (!this.#enabled || e.repeat || e.ctrlKey || e.metaKey || e.altKey || this.#dialog.open) return;
     const at = e.target;
+    if (e.key === "Escape") at.blur();
     if (at.closest("input, select, textarea, [contenteditable]")) return;
     if (e.key === " " && at.closest("button, a, summary")) return;
     const action = this.#actions.find(([key]) => key === e.key);
@@ -43,7 +45,7 @@ export class Keys {
   }
 }
 
-const shown = (key) => ({ " ": "Space", ArrowLeft: "←", ArrowRight: "→" })[key] ?? key;
+const shown = (key) => ({ " ": "Space", Escape: "Esc", ArrowLeft: "←", ArrowRight: "→" })[key] ?? key;
 
 // focus an element of the controls by its id.
 export const focus = (id) => byID(id)?.focus();

@@ -6,7 +6,7 @@ import { absent, count, millis } from "./format.js";
 const meters = [
   [
     "moved",
-    "Moved by events",
+    "Moved",
     (m) => [count(m?.moved), `expected ${count(m?.expected)}`, m?.expected !== undefined && m.moved !== undefined && m.moved !== m.expected && "differs"],
   ],
   [
@@ -20,7 +20,7 @@ const meters = [
     (m) => [count(m?.counts.dropped_calls), `redials ${count(m?.counts.renegotiations)}`, m?.counts.dropped_calls > 0],
   ],
   ["cold", "Cold starts", (m) => [count(m?.counts.cold_starts), `state lost ${count(m?.counts.state_lost)}`, m?.counts.cold_starts > 0]],
-  ["p50", "Inference p50", (m) => [millis(m?.inferenceP50Ms), "ms"]],
+  ["p50", "Inference p50", (m) => [millis(m?.inferenceP50Ms), m?.counts.requests_failed ? `ms, ${count(m.counts.requests_failed)} failed` : "ms"]],
   ["p99", "Inference p99", (m) => [millis(m?.inferenceP99Ms), "ms"]],
   ["gap", "Worst gap", (m) => [millis(m?.worstGapMs), "ms", m?.worstGapMs > 200]],
   ["calls", "Calls up", (m, l) => [count(m?.callsUp), `of ${count(l?.load?.calls)}`]],
@@ -36,7 +36,7 @@ export class Meters {
     for (const [key, name] of meters) {
       const tile = { figure: h("b"), note: h("small"), element: h("div", { "data-meter": key }) };
       tile.element.append(
-        h("dt", null, name, h("span.window", null, recent.has(key) ? ", 10 s" : key === "misroutes" ? ", requests" : "")),
+        h("dt", null, name, h("span.window", null, recent.has(key) ? ", 10 s" : (key === "moved" && " by events") || (key === "misroutes" && ", requests") || null)),
         h("dd", null, tile.figure, tile.note),
       );
       this.#tiles.set(key, tile);

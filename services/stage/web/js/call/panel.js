@@ -194,7 +194,8 @@ class Panel {
         this.#state(detail);
         break;
       case "pod":
-        for (const name of ["pod", "turn", "epoch", "backend"]) if (detail[name] !== undefined) this.facts[name](String(detail[name]));
+        for (const name of ["pod", "turn", "backend"]) if (detail[name] !== undefined) this.facts[name](String(detail[name]));
+        if (detail.epoch !== undefined) this.facts.epoch(detail.epoch ? String(detail.epoch) : absent); // a backend without epochs says 0
         break;
       case "stream":
         this.#agent?.close();
