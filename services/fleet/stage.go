@@ -20,8 +20,9 @@ import (
 	"github.com/smaran-v2/smaran/services/wire"
 )
 
-// newStage is the page of a house, and what fills it. The returned function serves it until ctx ends, and has to be called.
-func (c *upCmd) newStage(ctx context.Context, s *invocation, h *House, ports *ports, log *slog.Logger) (serve func(context.Context) error, err error) {
+// newStage is the page of a house, and what fills it. The returned function serves it until ctx ends, and has to be called. What is recorded
+// ends where showing does.
+func (c *upCmd) newStage(showing context.Context, s *invocation, h *House, ports *ports, log *slog.Logger) (serve func(context.Context) error, err error) {
 	clock := clockwork.NewRealClock()
 	shown := scene.New(clock)
 	asking := &http.Transport{}
@@ -32,7 +33,7 @@ func (c *upCmd) newStage(ctx context.Context, s *invocation, h *House, ports *po
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	recorder, err := c.record(ctx, s.args, clock.Now())
+	recorder, err := c.record(showing, s.args, clock.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +41,7 @@ func (c *upCmd) newStage(ctx context.Context, s *invocation, h *House, ports *po
 		defer asking.CloseIdleConnections()
 		return stage.Serve(ctx, stage.Server{
 			Options:  stage.Options{Scene: shown, Doer: directs, Lanes: h.Lanes(), Token: c.StageToken, Log: log},
-			Listener: ports.page, Crowds: ports.crowds, Director: directs, Recorder: recorder, Grace: controlGrace,
+			Listener: ports.page, Crowds: ports.crowds, Director: directs, Recorder: recorder, Over: showing.Done(), Grace: controlGrace,
 		})
 	}, nil
 }

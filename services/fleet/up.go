@@ -69,8 +69,10 @@ func (c *upCmd) Run(ctx context.Context, s *invocation) (err error) {
 			})
 		})
 	}
+	showing, over := context.WithCancel(ctx)
+	defer over()
 	if ports.page != nil {
-		page, err := c.newStage(ctx, s, h, ports, log)
+		page, err := c.newStage(showing, s, h, ports, log)
 		if err != nil {
 			return errors.Join(err, h.Close(), ports.close())
 		}
@@ -78,7 +80,9 @@ func (c *upCmd) Run(ctx context.Context, s *invocation) (err error) {
 	}
 	return serve(ctx, servers, func(ctx context.Context) error {
 		// Changes that wait are answered before the servers end.
-		return errors.Join(c.run(ctx, s, h, ports, log), h.Close())
+		err := c.run(ctx, s, h, ports, log)
+		over()
+		return errors.Join(err, h.Close())
 	})
 }
 

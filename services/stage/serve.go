@@ -31,6 +31,8 @@ type Server struct {
 	Director *director.Director
 	// Recorder keeps what is shown; nil: nothing does. Serve closes it.
 	Recorder *recording.Recorder
+	// Over, once it is closed, ends the recording before the rest: how a fleet goes down is no part of a show. Nil: it ends with the rest.
+	Over <-chan struct{}
 	// Grace is how long requests in flight may take at the end.
 	Grace time.Duration
 }
@@ -100,6 +102,15 @@ func (s *Server) record(ctx context.Context) error {
 	if s.Recorder == nil {
 		return nil
 	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-s.Over:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
 	err := s.Recorder.Run(ctx, s.Scene)
 	if err != nil {
 		s.Log.Error("recording", "error", err)

@@ -55,11 +55,11 @@ func TestServeIsAWholeStage(t *testing.T) {
 	page, crowds := listener(t, "127.0.0.1:0"), listener(t, "127.0.0.1:0")
 	ctx, stop := context.WithTimeout(t.Context(), hang)
 	defer stop()
-	ended := make(chan error, 1)
+	ended, over := make(chan error, 1), make(chan struct{})
 	go func() {
 		ended <- stage.Serve(ctx, stage.Server{
 			Options:  stage.Options{Scene: s, Doer: directs, Lanes: here.lanes, Log: log},
-			Listener: page, Crowds: crowds, Director: directs, Recorder: recorder, Grace: time.Second,
+			Listener: page, Crowds: crowds, Director: directs, Recorder: recorder, Over: over, Grace: time.Second,
 		})
 	}()
 
@@ -95,6 +95,14 @@ func TestServeIsAWholeStage(t *testing.T) {
 	require.Equal(t, http.StatusAccepted, res.code, res.body)
 	ordered(5)
 
+	close(over)
+	require.Eventually(t, func() bool {
+		r, err := recording.Open(path)
+		return err == nil && r.Notice == ""
+	}, hang, 5*time.Millisecond, "the recording is whole while the page goes on")
+	res = ask(t, http.MethodPost, "http://"+page.Addr().String()+"/api/v1/load", `{"calls":7,"rate":5}`, "Content-Type", asJSONBody)
+	require.Equal(t, http.StatusAccepted, res.code, res.body)
+	ordered(7)
 	stop()
 	require.NoError(t, <-ended)
 	for more := true; more; {
@@ -110,6 +118,7 @@ func TestServeIsAWholeStage(t *testing.T) {
 	require.NoError(t, p.Steer(recording.Steering{AtMs: &end}))
 	played, _ := again.Frame(0)
 	require.NotEmpty(t, played.GetSessions())
+	require.EqualValues(t, 5, played.GetLanes()[0].GetLoad().GetCalls(), "what came after the show is not in it")
 	require.Equal(t, "s-1", played.GetSessions()[0].GetId())
 }
 

@@ -300,7 +300,11 @@ func TestRecordingIsNoLiveFleet(t *testing.T) {
 	b.Do(t, chromedp.KeyEvent(" ")) // plays on, but this is a scene that nobody plays
 	problem := `document.querySelector(".problem")`
 	b.Await(t, problem+`.checkVisibility() && `+problem+`.textContent.startsWith("replay: ")`, problem+".textContent")
-	require.Equal(t, "Play", browser.Eval[string](t, b, `document.querySelector("#replay button").textContent`))
+	button := `document.querySelector("#replay button").textContent`
+	require.Equal(t, "Play", browser.Eval[string](t, b, button))
+	s.scene.Change(func(c *scene.Change) { c.Recording(recorded(90_000, 1)) })
+	b.Await(t, time+` === "1:30 / 1:30, at its end"`, time)
+	require.Equal(t, "Play again", browser.Eval[string](t, b, button))
 	quiet(t, b, refused)
 }
 

@@ -42,9 +42,14 @@ export class Replay {
     setInterval(() => store.recording() && this.update(), 500);
   }
 
+  // toggle pauses, plays on, or begins anew after the end.
   toggle() {
     const r = this.#store.recording();
-    if (r) this.#send({ speed: r.speed ? 0 : this.#speed });
+    if (r) this.#send(this.#ended(r) ? { at_ms: 0, speed: this.#speed } : { speed: r.speed ? 0 : this.#speed });
+  }
+
+  #ended(r) {
+    return this.#store.at() >= r.lengthMs;
   }
 
   // jump to a time of the recording, in ms.
@@ -70,12 +75,13 @@ export class Replay {
       [" on ", r.machine],
       [" by ", r.command],
     ]);
-    put(this.#pause, r.speed ? "Pause" : "Play");
+    const ended = this.#ended(r);
+    put(this.#pause, ended ? "Play again" : r.speed ? "Pause" : "Play");
     if (r.speed && document.activeElement !== this.#choose) this.#offer(r.speed);
     this.#jump.max = r.lengthMs;
     if (!this.#held) this.#jump.value = this.#store.at();
     attribute(this.#jump, "aria-valuetext", clock(this.#store.at()));
-    put(this.#time, `${clock(this.#store.at())} / ${clock(r.lengthMs)}${r.speed ? "" : ", paused"}`);
+    put(this.#time, `${clock(this.#store.at())} / ${clock(r.lengthMs)}${ended ? ", at its end" : r.speed ? "" : ", paused"}`);
   }
 
   // tell where it is from; what is not known is left out.
