@@ -38,7 +38,7 @@ type show struct {
 }
 
 // open starts a show with the flags that `make stage` has, at free ports.
-func open(t *testing.T, args ...string) *show {
+func open(t *testing.T) *show {
 	t.Helper()
 	bin := t.TempDir()
 	drivertest.Build(t, filepath.Join("..", "..", ".."), bin, "services", "loadtest")
@@ -48,8 +48,8 @@ func open(t *testing.T, args ...string) *show {
 		fleet: filepath.Join(bin, "fleet"), dir: filepath.Join(t.TempDir(), "fleet"), stderr: &bytes.Buffer{}, lines: make(chan string, 100),
 		stage: stageclient.Client{HTTP: &http.Client{Transport: transport}},
 	}
-	s.cmd = exec.Command(s.fleet, append([]string{"up", "--stage", "127.0.0.1:0", "--backend", "handoff", "--beside", "istio-hash",
-		"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--dir", s.dir}, args...)...)
+	s.cmd = exec.Command(s.fleet, "up", "--stage", "127.0.0.1:0", "--backend", "handoff", "--beside", "istio-hash",
+		"--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--dir", s.dir)
 	s.cmd.Stderr = s.stderr
 	stdout, err := s.cmd.StdoutPipe()
 	require.NoError(t, err)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/smaran-v2/smaran/services/wire"
 )
 
 // What a laptop is asked for at most: resident sets of all processes, in MiB, with 3 and with 10 pods a lane.
@@ -15,11 +17,14 @@ const (
 	memoryAt10 = 2200
 )
 
+// calls of each lane, unless it is told otherwise.
+const calls = 12
+
 // firstMove is how soon a newcomer has to see something move.
 const firstMove = 10 * time.Second
 
 func TestTheShow(t *testing.T) {
-	s := open(t, "--stage-calls", "6", "--stage-rate", "6")
+	s := open(t)
 	require.Contains(t, s.page(t), "<html")
 	lanes := []string{"a", "b"}
 
@@ -35,7 +40,7 @@ func TestTheShow(t *testing.T) {
 	s.await(t, "all calls", func(now scene) bool {
 		_, a := now.answered("a")
 		_, b := now.answered("b")
-		return a == 6 && b == 6
+		return a == calls && b == calls
 	})
 	at3 := s.memory(t)
 
@@ -49,6 +54,15 @@ func TestTheShow(t *testing.T) {
 			require.NotNil(t, now.lane(lane).GetMeters().Expected, "both hash")
 		}
 		require.NotZero(t, now.lane("b").GetMeters().GetExpected(), "a ring of ten is no ring of three")
+		s.await(t, "moves as they were computed, which cost lane b more conversations than lane a", func(now scene) bool {
+			for _, lane := range lanes {
+				if m := now.lane(lane).GetMeters(); m.Moved == nil || m.GetMoved() != m.GetExpected() {
+					return false
+				}
+			}
+			lost := func(lane string) uint32 { return now.lane(lane).GetMeters().GetCounts()[wire.CountStateLost] }
+			return lost("b") > lost("a")
+		})
 	})
 	at10 := s.memory(t)
 	t.Logf("resident memory of all processes: %d MiB with 3 pods a lane, %d MiB with 10", at3, at10)
@@ -58,7 +72,7 @@ func TestTheShow(t *testing.T) {
 	t.Run("a backend takes the place of another", func(t *testing.T) {
 		before := s.scene(t)
 		s.order(t, "backend", `{"lane":"b","backend":"roundrobin"}`, 1)
-		now := s.await(t, "calls of the new fleet", func(now scene) bool { _, up := now.answered("b"); return up == 6 })
+		now := s.await(t, "calls of the new fleet", func(now scene) bool { _, up := now.answered("b"); return up == calls })
 		require.Equal(t, "roundrobin", now.lane("b").GetBackend())
 		require.Len(t, now.pods("b"), 3, "as many as it began with")
 		require.Equal(t, before.lane("a").GetBackend(), now.lane("a").GetBackend())
@@ -85,7 +99,7 @@ func TestTheShow(t *testing.T) {
 		s.await(t, "three pods a lane, and all calls", func(now scene) bool {
 			_, a := now.answered("a")
 			_, b := now.answered("b")
-			return len(now.pods("a")) == 3 && len(now.pods("b")) == 3 && a == 6 && b == 6
+			return len(now.pods("a")) == 3 && len(now.pods("b")) == 3 && a == calls && b == calls
 		})
 	})
 	now := s.scene(t)

@@ -319,7 +319,7 @@ export class Grid {
   #drawMarks(c, now) {
     let more = false;
     for (const d of this.#dots.values()) {
-      if (d.to && d.browser) visitor(c, d, this.#theme, d.id === this.#own() ? "you" : "browser");
+      if (d.to && d.browser) visitor(c, d, this.#theme, d.id === this.#own() ? "you" : "browser", this.#canvas.width / devicePixelRatio);
     }
     for (const d of this.#dots.values()) {
       if (!d.flash || !d.to) continue;
@@ -410,8 +410,8 @@ export function symbol(c, kind, x, y, r) {
   c.stroke(path);
 }
 
-// visitor marks the session of a browser.
-function visitor(c, d, theme, name) {
+// visitor marks the session of a browser, and keeps its name within the width.
+function visitor(c, d, theme, name, width) {
   const r = radius(d);
   c.globalAlpha = d.alpha;
   c.beginPath();
@@ -430,9 +430,11 @@ function visitor(c, d, theme, name) {
   c.textAlign = "center";
   c.lineWidth = 4;
   c.strokeStyle = theme.colour("surface");
-  c.strokeText(name, d.x, d.y - r - 8);
+  const half = c.measureText(name).width / 2 + 2;
+  const x = Math.min(Math.max(d.x, half), width - half);
+  c.strokeText(name, x, d.y - r - 8);
   c.fillStyle = theme.colour("ink");
-  c.fillText(name, d.x, d.y - r - 8);
+  c.fillText(name, x, d.y - r - 8);
 }
 
 // hatch fills a box with what its pod's phase looks like: slanted lines drain, level ones are frozen, a dashed frame starts.
