@@ -31,7 +31,7 @@ func (c *upCmd) newStage(showing context.Context, s *invocation, h *House, ports
 		Seed: h.Seed(), Calls: c.StageCalls, Rate: c.StageRate,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, fmt.Errorf("%w: --stage-calls %d --stage-rate %g: %w", ErrConfig, c.StageCalls, c.StageRate, err)
 	}
 	recorder, err := c.record(showing, s.args, clock.Now())
 	if err != nil {

@@ -31,6 +31,8 @@ type session struct {
 	seen, active time.Duration
 	answer       answer
 	held         held
+	// turn is the highest that any pod has told of: several may have it, each with its own.
+	turn uint64
 	// callUp by the crowd's account, heard when its agent last was, and dropped whether the call counts as dropped already.
 	callUp  bool
 	heard   time.Duration
@@ -154,7 +156,8 @@ func (l *lane) sessionsBySmaran(r *smaranv1.GetFleetResponse, asked, now time.Du
 			if own.GetOwner() != "" && own.GetOwner() != p.GetPod() {
 				continue // a copy
 			}
-			if h.turn > s.held.turn {
+			if h.turn > s.turn {
+				s.turn = h.turn
 				s.called(now)
 			}
 			s.claims(h)

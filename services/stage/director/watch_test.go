@@ -240,6 +240,7 @@ func TestABrowsersSessionWithoutACallLeavesThoughPodsKeepIt(t *testing.T) {
 		r.pass(20 * time.Second)
 		require.True(r, r.session("a", "browser").GetCallUp())
 		f.keeps("jarvis-1", ended)
+		f.keeps("jarvis-2", has("browser", 2, 0)) // which took another for it, and stands elsewhere
 		r.pass(5 * time.Second)
 		require.False(r, r.session("a", "browser").GetCallUp(), "it may call again")
 		r.pass(6 * time.Second)

@@ -126,7 +126,7 @@ const backends = (lanes) => lanes.map((l) => h("th.lane-start", { colSpan: colum
 
 // sum says in one line what an event cost, of what was measured.
 export function sum(e) {
-  const losses = [["dropped", "dropped_calls"], ["misroutes", "misroutes"], ["cold", "cold_starts"], ["state lost", "state_lost"]]
+  const losses = [["dropped", "dropped_calls"], ["misroutes", "misroutes"], ["cold", "cold_starts"]]
     .filter(([, name]) => e.counts[name] !== undefined || e.observed)
     .map(([word, name]) => `${count(e.counts[name] ?? 0)} ${word}`);
   return [
