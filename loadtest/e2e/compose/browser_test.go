@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,15 +16,16 @@ import (
 	"github.com/smaran-v2/smaran/services/testreal/browser"
 )
 
-// TestTheStageShowsTheProjectAndCallsIt brings the profile stage up as docs/compose.md has it, at its own ports. Its crowd calls from a container, the
-// browser from this machine.
+// TestTheStageShowsTheProjectAndCallsIt brings the profile stage up as docs/compose.md has it, at its own ports, or those that the variables there
+// name. Its crowd calls from a container, the browser from this machine.
 func TestTheStageShowsTheProjectAndCallsIt(t *testing.T) {
 	required(t)
-	compose := func(args ...string) {
+	compose := func(args ...string) string {
 		t.Helper()
 		args = append([]string{"compose", "--project-name", project, "--file", composeFile, "--profile", "stage"}, args...)
 		out, err := exec.CommandContext(context.WithoutCancel(t.Context()), "docker", args...).CombinedOutput()
 		require.NoError(t, err, string(out))
+		return strings.TrimSpace(string(out))
 	}
 	b := browser.Start(t)
 	t.Cleanup(func() {
@@ -34,7 +36,7 @@ func TestTheStageShowsTheProjectAndCallsIt(t *testing.T) {
 
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	stage := stageclient.Client{HTTP: &http.Client{Transport: transport}, Base: "http://127.0.0.1:7080"}
+	stage := stageclient.Client{HTTP: &http.Client{Transport: transport}, Base: "http://" + compose("port", "stage", "7080")}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var lanes []*stagev1.Lane
