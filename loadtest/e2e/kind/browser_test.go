@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,6 +67,16 @@ func secretOf(name, key, value string) *unstructured.Unstructured {
 	}}
 }
 
+// anew has Deployments' pods be new, as kubectl rollout restart does.
+func anew(t *testing.T, objects []*unstructured.Unstructured, names ...string) {
+	t.Helper()
+	for _, o := range objects {
+		if o.GetKind() == "Deployment" && slices.Contains(names, o.GetName()) {
+			set(t, o, time.Now().Format(time.RFC3339), "spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt")
+		}
+	}
+}
+
 // openPage shows the stage's page with the right to use its controls.
 func openPage(t *testing.T, token string) relayPhone {
 	t.Helper()
@@ -111,6 +122,7 @@ func TestABrowserCallsThroughTheRelay(t *testing.T) {
 	c := connect(t)
 	objects, err := manifests.RenderWith(deploy, "handoff", "stage-controls")
 	require.NoError(t, err)
+	anew(t, objects, kube.Smaran, "stage", "turn") // they read the secrets at their start, and may have been there with others
 	token := rand.Text()
 	take(t, c, append(objects, secretOf("relay", "secret", rand.Text()), secretOf("stage", "token", token)))
 	p := openPage(t, token)
