@@ -142,7 +142,8 @@ func (f *Fleet) SetRedis(ctx context.Context, r *connect.Request[fleetv1.SetRedi
 	return connect.NewResponse(&fleetv1.SetRedisResponse{}), nil
 }
 
-const onTheNode = "signals are sent on the node: docker exec into it on kind, or bin/loadtest run --driver kubernetes --scenario freeze"
+// onTheNode is what to type instead, where a node is a container.
+const onTheNode = "signals are sent on the node: on kind docker exec NODE pkill -STOP -o jarvis freezes the oldest pod, -CONT thaws it"
 
 // Freeze implements fleet.v1: it is not possible.
 func (f *Fleet) Freeze(context.Context, *connect.Request[fleetv1.FreezeRequest]) (*connect.Response[fleetv1.FreezeResponse], error) {
