@@ -142,6 +142,20 @@ func TestControlsSayWhatIsNotPossible(t *testing.T) {
 	quiet(t, b, refused)
 }
 
+// A cluster's fleet, and compose's, takes its backend elsewhere: the list is shut, and still says what it is of.
+func TestALaneWithoutBackendsSaysWhy(t *testing.T) {
+	s := newShow(t)
+	s.scene.Change(func(c *scene.Change) {
+		l := lane("a", "handoff")
+		l.Verbs, l.VerbsReason, l.Backends = []string{"scale"}, "a backend is an overlay", nil
+		c.Lane(l)
+	})
+	b := s.open(t, "")
+	list := `[...document.querySelectorAll('select[data-verb="backend"]')].map((s) => [s.disabled, s.selectedOptions[0]?.text ?? "", s.title].join())`
+	require.Equal(t, []string{"true,Backend,The backend can't be changed here: a backend is an overlay"}, browser.Eval[[]string](t, b, list))
+	quiet(t, b)
+}
+
 func TestControlsByKeyboard(t *testing.T) {
 	s, b := twoLanes(t)
 	// Tab reaches everything that can be pressed, in the order in which it stands there, and shows where it is.

@@ -33,11 +33,15 @@ export class Lane {
     p.policy = h("span.policy");
     p.state = h("span.state");
     p.busy = h("span.busy", { hidden: true });
-    p.select = h("select", {
-      "aria-label": `Backend of lane ${id}`,
-      "data-verb": "backend",
-      onchange: () => show(p.change, p.select.value !== ""),
-    });
+    p.select = h(
+      "select",
+      {
+        "aria-label": `Backend of lane ${id}`,
+        "data-verb": "backend",
+        onchange: () => show(p.change, p.select.value !== ""),
+      },
+      h("option", { value: "" }, "Backend"),
+    );
     // Arrow keys go through a list's values one after another: what is chosen is done by the button.
     p.change = h(
       "button",
@@ -180,7 +184,7 @@ export class Lane {
     show(select, !this.#store.recording());
     const key = ["", ...lane.backends].join();
     if (key !== [...select.options].map((o) => o.value).join()) {
-      select.replaceChildren(h("option", { value: "" }, "Backend"), ...lane.backends.map((n) => h("option", { value: n }, n)));
+      select.replaceChildren(select.options[0], ...lane.backends.map((n) => h("option", { value: n }, n)));
     }
     select.disabled = !lane.verbs.includes("backend");
     select.title = select.disabled ? `The backend can't be changed here${lane.verbsReason ? `: ${lane.verbsReason}` : ""}` : "";
