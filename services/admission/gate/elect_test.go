@@ -35,8 +35,8 @@ func (c *cluster) lease() coordinationv1.LeaseSpec {
 	return lease.Spec
 }
 
-// elect has the pod self stand for the Lease, by a clock of its own.
-func (c *cluster) elect(self string, clock clockwork.Clock) (stop func()) {
+// elect has the pod self stand for the Lease, by a clock of its own, and returns after its first try.
+func (c *cluster) elect(self string, clock pauses) (stop func()) {
 	c.t.Helper()
 	ctx, cancel := context.WithCancel(c.ctx)
 	over := make(chan error, 1)
@@ -46,68 +46,62 @@ func (c *cluster) elect(self string, clock clockwork.Clock) (stop func()) {
 		over <- gate.Run(ctx, gate.Options{Gate: condition, Self: self, Election: e, Endpoints: c.list, API: api{c.client},
 			Clock: c.clock, Log: slog.New(slog.DiscardHandler)})
 	}()
+	c.awaitPause(clock)
 	return func() {
 		cancel()
 		require.NoError(c.t, <-over)
 	}
 }
 
+// tries is one after another, until so much time has gone by.
+func (c *cluster) tries(clock pauses, d time.Duration) {
+	c.t.Helper()
+	const apart = 1500 * time.Millisecond // more than a pause takes
+	for range d / apart {
+		clock.Advance(apart)
+		c.awaitPause(clock)
+	}
+}
+
 func TestALeaseIsTakenOnceItHasNotChangedForItsDuration(t *testing.T) {
 	c := newCluster(t)
-	clock := clockwork.NewFakeClock()
+	clock := newPauses()
 	lease := c.ghost(clock)
 	stop := c.elect("y", clock)
 	defer stop()
-	// tries is one after another, until so much time has gone by.
-	tries := func(d time.Duration) {
-		for range d / (1500 * time.Millisecond) {
-			require.NoError(t, clock.BlockUntilContext(c.ctx, 1))
-			clock.Advance(1500 * time.Millisecond)
-		}
-		require.NoError(t, clock.BlockUntilContext(c.ctx, 1))
-	}
-	tries(3 * time.Second)
+	c.tries(clock, 3*time.Second)
 	require.Equal(t, "ghost", *c.lease().HolderIdentity, "however long ago it says that it was renewed")
 
 	lease.Spec.RenewTime = ptr.To(metav1.NewMicroTime(lease.Spec.RenewTime.Add(time.Second)))
 	_, err := c.client.CoordinationV1().Leases(namespace).Update(c.ctx, lease, metav1.UpdateOptions{})
 	require.NoError(t, err)
-	tries(4500 * time.Millisecond) // one try sees the change, and two come within the duration
+	c.tries(clock, 6*time.Second) // one sees the change, and three come within the duration
 	require.Equal(t, "ghost", *c.lease().HolderIdentity, "it was renewed")
 
-	c.await("y to take it", func() bool {
-		clock.Advance(500 * time.Millisecond)
-		return *c.lease().HolderIdentity == "y"
-	})
+	c.tries(clock, 1500*time.Millisecond)
 	got := c.lease()
+	require.Equal(t, "y", *got.HolderIdentity)
 	require.EqualValues(t, 8, *got.LeaseTransitions)
 	require.EqualValues(t, 5, *got.LeaseDurationSeconds)
 }
 
 func TestALeaseThatIsGivenBackIsFreeAtOnce(t *testing.T) {
 	c := newCluster(t)
-	x, y := clockwork.NewFakeClock(), clockwork.NewFakeClock()
+	x, y := newPauses(), newPauses()
 	stop := c.elect("x", x)
-	holds := func(who string) func() bool {
-		return func() bool {
-			lease, err := c.client.CoordinationV1().Leases(namespace).Get(c.ctx, election.Lease, metav1.GetOptions{})
-			return err == nil && *lease.Spec.HolderIdentity == who
-		}
-	}
-	c.await("x to have it", holds("x"))
 	acquired := c.lease()
-	c.await("a renewal", func() bool {
-		x.Advance(500 * time.Millisecond)
-		return c.lease().RenewTime.After(acquired.RenewTime.Time)
-	})
-	require.Equal(t, acquired.AcquireTime, c.lease().AcquireTime)
-	require.EqualValues(t, 0, *c.lease().LeaseTransitions)
+	require.Equal(t, "x", *acquired.HolderIdentity)
+	c.tries(x, 1500*time.Millisecond)
+	renewed := c.lease()
+	require.True(t, renewed.RenewTime.After(acquired.RenewTime.Time))
+	require.Equal(t, acquired.AcquireTime, renewed.AcquireTime)
+	require.EqualValues(t, 0, *renewed.LeaseTransitions)
 	stop()
 	require.Empty(t, *c.lease().HolderIdentity)
 
 	stop = c.elect("y", y)
 	defer stop()
-	c.await("y to have it, without a wait", holds("y"))
+	require.Equal(t, "y", *c.lease().HolderIdentity, "without a wait")
 }
 
 func TestAnElectionThatMakesNoSenseIsRefused(t *testing.T) {

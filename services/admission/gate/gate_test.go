@@ -165,10 +165,11 @@ func TestAFailingCallIsTriedAgain(t *testing.T) {
 		return nil
 	}
 	c.start("a")
-	c.await("admission of b", func() bool {
-		c.clock.Advance(50 * time.Millisecond)
-		return c.admitted("b") != nil
-	})
+	for range 4 {
+		c.awaitPause(c.clock)
+		c.clock.Advance(time.Second)
+	}
+	c.awaitAdmitted("b")
 	require.Equal(t, []string{"b", "b", "b"}, c.patched())
 	require.Len(t, a.asked, 3, "what was said meanwhile is sent as well")
 }
@@ -216,13 +217,19 @@ func TestAHolderThatIsCutOffStops(t *testing.T) {
 	c.client.PrependReactor("*", "leases", func(k8stesting.Action) (bool, runtime.Object, error) {
 		return cut.Load(), nil, apierrors.NewServiceUnavailable("cut off")
 	})
+	clock := newPauses()
+	c.election.Clock = clock
 	c.started("x")
 	<-frozen.asked
 	cut.Store(true)
-	select {
-	case <-gone:
-	case <-c.ctx.Done():
-		t.Fatal("it goes on")
-	}
+	c.await("its end", func() bool {
+		clock.Advance(time.Second)
+		select {
+		case <-gone:
+			return true
+		default:
+			return false
+		}
+	})
 	require.Empty(t, c.patched())
 }

@@ -49,9 +49,23 @@ const (
 
 var podResource = corev1.SchemeGroupVersion.WithResource("pods")
 
-// election is as short as a Lease, which counts in seconds, can be.
-var election = gate.Election{Lease: "jarvis-admission", Duration: time.Second, Renewal: 500 * time.Millisecond, Retry: 50 * time.Millisecond,
+// election is tried for often, and won for longer than a test takes: nobody loses it because the machine is busy.
+var election = gate.Election{Lease: "jarvis-admission", Duration: 2 * hang, Renewal: hang, Retry: 50 * time.Millisecond,
 	Labels: map[string]string{"of": "a test"}, Clock: clockwork.NewRealClock()}
+
+// pauses is a clock that tells of each timer that somebody waits for. What bounds a call is none.
+type pauses struct {
+	*clockwork.FakeClock
+	begun chan struct{}
+}
+
+func newPauses() pauses { return pauses{clockwork.NewFakeClock(), make(chan struct{}, 1000)} }
+
+func (p pauses) NewTimer(d time.Duration) clockwork.Timer {
+	timer := p.FakeClock.NewTimer(d)
+	p.begun <- struct{}{}
+	return timer
+}
 
 // api is client-go's double of an API server.
 type api struct{ client *fake.Clientset }
@@ -96,8 +110,10 @@ type cluster struct {
 	t      *testing.T
 	ctx    context.Context
 	client *fake.Clientset
-	clock  *clockwork.FakeClock
+	clock  pauses
 	list   *list
+	// election is what start stands for.
+	election gate.Election
 	// watching is closed once changes of pods are seen.
 	watching chan struct{}
 
@@ -111,8 +127,8 @@ func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	t.Cleanup(cancel)
-	c := &cluster{t: t, ctx: ctx, clock: clockwork.NewFakeClock(), list: &list{told: make(chan struct{})}, watching: make(chan struct{}),
-		client: fake.NewClientset(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "jarvis-service"},
+	c := &cluster{t: t, ctx: ctx, clock: newPauses(), list: &list{told: make(chan struct{})}, election: election,
+		watching: make(chan struct{}), client: fake.NewClientset(&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "jarvis-service"},
 			Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "jarvis"}}})}
 	var once sync.Once
 	c.client.PrependWatchReactor("pods", func(action k8stesting.Action) (bool, watch.Interface, error) {
@@ -169,7 +185,7 @@ func (c *cluster) start(self string) (stop func()) {
 	go func() {
 		over <- gate.Run(ctx, gate.Options{
 			Gate: condition, Service: kubernetes.Service{Namespace: namespace, Name: "jarvis-service", Port: "http"},
-			Self: self, Election: election, Endpoints: c.list,
+			Self: self, Election: c.election, Endpoints: c.list,
 			Prepare: admission.Preparer{HTTP: &http.Client{Transport: transport}, Clock: c.clock},
 			API:     api{c.client}, Clock: c.clock, Log: slog.New(slog.DiscardHandler),
 		})
@@ -266,6 +282,16 @@ func (c *cluster) awaitAdmitted(names ...string) {
 func (c *cluster) awaitTimer() {
 	c.t.Helper()
 	require.NoError(c.t, c.clock.BlockUntilContext(c.ctx, 1))
+}
+
+// awaitPause returns when another pause by the clock has begun.
+func (c *cluster) awaitPause(clock pauses) {
+	c.t.Helper()
+	select {
+	case <-clock.begun:
+	case <-c.ctx.Done():
+		c.t.Fatal("nobody waits for the clock")
+	}
 }
 
 // list is the Service's slices, one a pod, read as package kubernetes does.
