@@ -293,8 +293,12 @@ func TestConnectionsAreKept(t *testing.T) {
 
 func TestTimeouts(t *testing.T) {
 	const short = 50 * time.Millisecond
+	streams := make(chan struct{}, 10)
 	hang := func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
+		if r.Header.Get("Accept") != "" {
+			streams <- struct{}{}
+		}
 		if r.URL.Path == "/begun" {
 			_, _ = io.WriteString(w, "begun")
 			_ = http.NewResponseController(w).Flush()
@@ -310,21 +314,33 @@ func TestTimeouts(t *testing.T) {
 			require.Equal(t, http.StatusGatewayTimeout, res.StatusCode)
 			require.Equal(t, "upstream request timeout", bodyOf(t, res))
 
-			begun, err := c.Get(s.url + "/begun")
-			require.NoError(t, err)
-			defer begun.Body.Close()
-			_, err = io.ReadAll(begun.Body)
-			require.Error(t, err, "the time-out spans the whole response")
+			overdue, status := 1, http.StatusGatewayTimeout
+			for ; status == http.StatusGatewayTimeout && overdue < 100; overdue++ { // which it is where a busy machine does not begin in time
+				begun, err := c.Get(s.url + "/begun")
+				require.NoError(t, err)
+				defer begun.Body.Close()
+				status = begun.StatusCode
+				_, err = io.ReadAll(begun.Body)
+				require.True(t, err != nil || status == http.StatusGatewayTimeout, "the time-out spans the whole response")
+			}
+			require.Equal(t, http.StatusOK, status)
 
 			// A stream has a time-out of its own, 0 here: only the client ends it.
-			ctx, cancel := context.WithTimeout(t.Context(), 4*short)
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
+			go func() {
+				select {
+				case <-streams:
+					time.AfterFunc(4*short, cancel)
+				case <-ctx.Done():
+				}
+			}()
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 			require.NoError(t, err)
 			req.Header.Set("Accept", "text/event-stream")
 			_, err = c.Do(req)
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			require.EqualValues(t, 2, s.counter(t, "mesh_failures_total", "flag", "UT"))
+			require.ErrorIs(t, err, context.Canceled)
+			require.EqualValues(t, overdue, s.counter(t, "mesh_failures_total", "flag", "UT"))
 			require.Eventually(t, func() bool { return s.counter(t, "mesh_failures_total", "flag", "DC") == 1 }, deadline, time.Millisecond)
 		})
 	}
