@@ -26,6 +26,9 @@ import (
 // patience is how long a test waits for real processes.
 const patience = 20 * time.Second
 
+// longGrace is more than the end of a fleet that waits for no grace takes on a busy machine.
+const longGrace = time.Minute
+
 // harness is a fleet of doubles.
 type harness struct {
 	*fleet.Fleet

@@ -225,14 +225,14 @@ func TestConfigIsChecked(t *testing.T) {
 func TestNothingIsLeftAfterClose(t *testing.T) {
 	bin := newBinDir(t)
 	misbehave(t, bin, "jarvis", stubborn, "")
-	h := startFleet(t, func(c *fleet.Config) { c.BinDir = bin })
+	h := startFleet(t, func(c *fleet.Config) { c.BinDir, c.Grace = bin, longGrace })
 	_, err := h.Freeze(t.Context(), "jarvis-1")
 	require.NoError(t, err)
 	all, addresses := pids(h.Status()), []string{h.process(t, "smaran").GetAddress(), h.process(t, "redis").GetAddress(), h.pod(t, "jarvis-3").GetAddress()}
 
 	begin := time.Now()
 	require.NoError(t, h.Close())
-	require.Less(t, time.Since(begin), 2*time.Second, "pods that ignore SIGTERM must not hold it up")
+	require.Less(t, time.Since(begin), longGrace, "pods that ignore SIGTERM must not hold it up")
 
 	for _, pid := range all {
 		require.False(t, alive(t, pid), pid)

@@ -364,7 +364,7 @@ func TestACallerIsToldWhereToMove(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	work.Go(func() { from.MigrateCalls(ctx) })
-	require.Eventually(t, func() bool { return len(from.calls.migrated()) > 0 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(from.calls.migrated()) > 0 }, 10*time.Second, time.Millisecond)
 	stop()
 	work.Wait()
 	told := from.calls.migrated()[0]
@@ -426,7 +426,7 @@ func TestCallersAreToldOneAfterAnother(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			var work sync.WaitGroup
 			work.Go(func() { from.MigrateCalls(ctx) })
-			require.Eventually(t, func() bool { return len(from.calls.migrated()) >= calls }, 5*time.Second, time.Millisecond)
+			require.Eventually(t, func() bool { return len(from.calls.migrated()) >= calls }, 10*time.Second, time.Millisecond)
 			stop()
 			work.Wait()
 			waited := clock.waited(calls)
