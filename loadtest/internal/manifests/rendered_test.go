@@ -2,6 +2,7 @@ package manifests_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,11 +58,18 @@ func rendered(t *testing.T) map[string]objects {
 	return all
 }
 
+// kept are renderings by what they are of: many tests ask for the same, and none changes what it gets.
+var kept = map[string]objects{}
+
 func with(t *testing.T, overlay string, features ...string) objects {
 	t.Helper()
-	built, err := manifests.RenderWith(deploy, overlay, features...)
-	require.NoError(t, err)
-	return built
+	of := fmt.Sprint(overlay, features)
+	if kept[of] == nil {
+		built, err := manifests.RenderWith(deploy, overlay, features...)
+		require.NoError(t, err)
+		kept[of] = built
+	}
+	return slices.Clone(kept[of])
 }
 
 func (o objects) ofKind(kind string) objects {
