@@ -145,9 +145,9 @@ func TestTheHistoryIsEnvoys(t *testing.T) {
 	f := up(t, w, spec)
 	before := len(status(t, f).GetHistory())
 	w.setSick("jarvis-2", true)
-	require.Eventually(t, func() bool { return listed(t, f) == "jarvis-1 jarvis-3" }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return listed(t, f) == "jarvis-1 jarvis-3" }, 10*time.Second, 5*time.Millisecond)
 	w.setSick("jarvis-2", false)
-	require.Eventually(t, func() bool { return listed(t, f) == "jarvis-1 jarvis-2 jarvis-3" }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return listed(t, f) == "jarvis-1 jarvis-2 jarvis-3" }, 10*time.Second, 5*time.Millisecond)
 	h := status(t, f).GetHistory()[before:]
 	require.Len(t, h, 2)
 	require.Equal(t, h[0].GetVersion()+1, h[1].GetVersion())
@@ -163,7 +163,7 @@ func TestASlowEnvoyWidensTheMargin(t *testing.T) {
 	w.setSlow(slow)
 	<-time.After(slow) // past the answer that was under way
 	w.setSick("jarvis-2", true)
-	require.Eventually(t, func() bool { return listed(t, f) == "jarvis-1 jarvis-3" }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return listed(t, f) == "jarvis-1 jarvis-3" }, 10*time.Second, 5*time.Millisecond)
 	require.Greater(t, status(t, f).GetSettleMargin().AsDuration(), compose.SettleMargin+slow/2)
 }
 

@@ -125,13 +125,12 @@ func TestAKilledPodCostsOneInterruption(t *testing.T) {
 	meter := peer.NewMeter(peer.MeterConfig{Threshold: peer.DefaultWatchdog, OnGap: func(g peer.Gap) { gaps <- g }})
 	c := dial(t, api, first.to("s1"), peer.Options{Meter: meter, Watchdog: peer.DefaultWatchdog})
 
-	killed := time.Now()
+	killed, silent := time.Now(), meter.Since()
 	first.gate.shut.Store(true)
 	<-lost(t, c)
 	require.ErrorIs(t, c.Err(), peer.ErrNoMedia)
 	require.GreaterOrEqual(t, meter.Since(), peer.DefaultWatchdog)
 	again := dial(t, api, second.to("s1"), peer.Options{Meter: meter})
-	outage := time.Since(killed)
 
 	g := next(t, gaps)
 	for !g.Redial { // a machine that stalls makes gaps of its own
@@ -140,7 +139,7 @@ func TestAKilledPodCostsOneInterruption(t *testing.T) {
 	require.False(t, g.Open)
 	require.Equal(t, peer.Outage, g.Kind)
 	require.Greater(t, g.Duration, peer.DefaultWatchdog)
-	require.Less(t, g.Duration, outage+2*audio.FrameDuration)
+	require.LessOrEqual(t, g.Duration, silent+time.Since(killed))
 	require.NoError(t, again.Err())
 	c.Close()
 }
@@ -171,12 +170,19 @@ func TestOutageAndLossDiffer(t *testing.T) {
 			dial(t, api, p.to("s1"), peer.Options{Meter: meter})
 
 			tt.stop(p, clock)
-			require.Eventually(t, func() bool { return meter.Since() > length }, patience, 5*time.Millisecond)
+			require.Eventually(t, func() bool {
+				silent := meter.Since()
+				// Where the machine stalled, nothing was sent either: that is no loss.
+				lost := time.Duration(p.gate.lost.Load()) * audio.FrameDuration
+				return silent > length && (tt.kind != peer.Loss || lost > silent*2/3)
+			}, patience, 5*time.Millisecond)
 			tt.resume(p, clock)
 			g := next(t, gaps)
+			for g.Duration <= length { // a machine that stalls makes gaps of its own
+				g = next(t, gaps)
+			}
 			require.Equal(t, tt.kind, g.Kind, "%+v", g)
 			require.False(t, g.Redial)
-			require.Greater(t, g.Duration, length)
 			require.Equal(t, tt.kind == peer.Loss, meter.Snapshot().Lost > 0)
 		})
 	}
@@ -196,13 +202,16 @@ func newTreadmill(t *testing.T) *treadmill {
 		defer close(done)
 		tick := time.NewTicker(step)
 		defer tick.Stop()
+		at := time.Now()
 		for {
 			select {
 			case <-stop:
 				return
 			case <-tick.C:
-				if !m.stopped.Load() {
-					m.Advance(step)
+				for ; time.Since(at) >= step; at = at.Add(step) {
+					if !m.stopped.Load() {
+						m.Advance(step)
+					}
 				}
 			}
 		}

@@ -12,6 +12,8 @@ import (
 type gate struct {
 	*net.UDPConn
 	shut atomic.Bool
+	// lost is how many packets of the pod were.
+	lost atomic.Int64
 }
 
 // ungated gives a pod the socket as it is, as a real one has it: pion then reads and writes without allocating.
@@ -28,6 +30,7 @@ func (g *gate) ReadFrom(b []byte) (int, net.Addr, error) {
 
 func (g *gate) WriteTo(b []byte, to net.Addr) (int, error) {
 	if g.shut.Load() {
+		g.lost.Add(1)
 		return len(b), nil
 	}
 	return g.UDPConn.WriteTo(b, to)
