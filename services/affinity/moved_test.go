@@ -49,6 +49,7 @@ func TestMovedSessions(t *testing.T) {
 		// Rendezvous is not in the table: it is the control that attains the theory.
 		for _, f := range append(row.figures, figure{policy: rendezvous, mean: row.theory}) {
 			t.Run(fmt.Sprintf("%d->%d/%s/%d", row.n, row.m, f.policy, f.ring), func(t *testing.T) {
+				t.Parallel()
 				rng := rand.New(rand.NewPCG(uint64(row.n), uint64(row.m)))
 				count := sets[f.policy]
 				if f.ring > 1024 {
