@@ -22,10 +22,6 @@ func (c *Caller) read(stream io.ReadCloser, call *placed) (over bool) {
 		case wire.EventPodLost:
 			call.ask(need{lostPod: lostPod(event.Data, call.offered.Pod), why: event.Type})
 			return true
-		case wire.EventPod:
-			if e, err := decode([]byte(event.Data), &jarvisv1.WatchResponse{}); err == nil {
-				c.ledger.sees(e.GetPod().GetServed().GetEpoch())
-			}
 		case wire.EventMigrate:
 			if e, err := decode([]byte(event.Data), &jarvisv1.WatchResponse{}); err == nil {
 				call.move(migration{pod: e.GetMigrate().GetPod(), token: e.GetMigrate().GetToken()})

@@ -6,7 +6,7 @@ import "sync"
 type Point struct {
 	Turn     uint64
 	Checksum string
-	// Epoch is the highest that any answer, or event, named.
+	// Epoch is the highest that any answer named.
 	Epoch uint64
 }
 
@@ -52,14 +52,7 @@ func (l *ledger) lost(seq uint64) bool {
 	return true
 }
 
-// sees takes a pod's word for the session's epoch: a caller who only talks gets no answer that names it.
-func (l *ledger) sees(epoch uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.point.Epoch = max(l.point.Epoch, epoch)
-}
-
-// epoch is the highest that any answer or event named.
+// epoch is the highest that any answer named.
 func (l *ledger) epoch() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -120,20 +119,6 @@ func TestACallThatIsToldToMoves(t *testing.T) {
 		r.stop()
 		r.done.Wait()
 		require.Empty(r, r.fleet.Holder(id), "and hangs up there")
-	})
-}
-
-// TestACallerWhoOnlyTalksKnowsTheEpoch: it asks nothing after the first move, and is told by the second pod's events.
-func TestACallerWhoOnlyTalksKnowsTheEpoch(t *testing.T) {
-	where := &to{}
-	inBubble(t, where.route, nil, func(r *rig) {
-		r.infer()
-		for i, pod := range []string{"jarvis-2", "jarvis-3"} {
-			where.set(i + 1)
-			r.fleet.Migrate(id, pod)
-			r.pass(time.Second)
-			require.Equal(r, strconv.Itoa(i+1), r.latestOffer().Get(wire.HeaderEpoch))
-		}
 	})
 }
 

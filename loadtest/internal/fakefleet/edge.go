@@ -195,7 +195,6 @@ func (f *Fleet) events(w http.ResponseWriter, r *http.Request) {
 	call := p.calls[id]
 	s := &stream{ended: make(chan struct{})}
 	f.streams[s] = true
-	epoch := p.epoch(id)
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
@@ -208,7 +207,7 @@ func (f *Fleet) events(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "event: %s\ndata: %s\n\n", event, strings.TrimSpace(data)) //nolint:errcheck // the caller may be gone
 		_ = http.NewResponseController(w).Flush()
 	}
-	send(wire.EventPod, fmt.Sprintf(`{"pod":{"served":{"pod":%q,"epoch":"%d"}}}`, p.name, epoch))
+	send(wire.EventPod, fmt.Sprintf(`{"pod":{"served":{"pod":%q}}}`, p.name))
 	for told := ""; ; {
 		f.mu.Lock()
 		migrate, changed := call.migrate, call.changed

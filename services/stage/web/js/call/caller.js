@@ -359,9 +359,7 @@ export class Caller {
 
   // served tells what a pod says of the session.
   #served(served) {
-    if (!served) return;
-    this.#ledger.sees(served); // a caller who only talks gets no answer that names it
-    this.#tell("pod", { pod: served.pod, turn: Number(served.turn ?? 0), epoch: Number(served.epoch ?? 0) });
+    if (served) this.#tell("pod", { pod: served.pod, turn: Number(served.turn ?? 0), epoch: Number(served.epoch ?? 0) });
   }
 
   #state(state) { this.#tell("state", state); }

@@ -6,7 +6,7 @@ export class Ledger {
   #sent = 0;
   #adopted = 0;
   #point = { turn: 0, checksum: "" };
-  // epoch is the highest that any pod named. Who shows it can't be taken on by a pod that was passed over.
+  // epoch is the highest that any answer named.
   epoch = 0;
 
   next() {
@@ -18,11 +18,6 @@ export class Ledger {
       this.#adopted = seq;
       this.#point = { turn: Number(served.turn ?? 0), checksum: served.checksum ?? "" };
     }
-    this.sees(served);
-  }
-
-  // sees takes a pod's word for the session's epoch.
-  sees(served) {
     this.epoch = Math.max(this.epoch, Number(served.epoch ?? 0));
   }
 }
