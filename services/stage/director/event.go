@@ -15,7 +15,7 @@ type event struct {
 	name, pod string
 	backend   string
 	started   time.Duration
-	finished  *float64
+	finished  *time.Duration
 	err       string
 
 	// hash and before are how sessions were given to pods when it began, and expected how many sessions that moves.
@@ -39,7 +39,7 @@ func (l *lane) note(e *event) {
 	l.events = append(l.events, e)
 	l.moves.Begin(e.id, e.started)
 	if e.finished != nil {
-		l.moves.Finish(e.id, time.Duration(*e.finished*float64(time.Millisecond)))
+		l.moves.Finish(e.id, *e.finished)
 	}
 	l.mark(e)
 }
@@ -61,7 +61,7 @@ func (l *lane) unchanged(e *event) {
 func (l *lane) finish(e *event, pod string, err error, now time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e.finished, e.changed = proto.Float64(scene.Millis(now)), true
+	e.finished, e.changed = &now, true
 	if pod != "" {
 		e.pod = pod
 	}
@@ -126,8 +126,11 @@ func (l *lane) fillEvents(f *stagev1.Frame) {
 func (l *lane) eventMessage(e *event) *stagev1.Event {
 	became := l.moves.Tally(e.id)
 	out := &stagev1.Event{
-		Id: e.id, Lane: l.info.ID, Group: e.group, Name: e.name, Pod: e.pod, StartedMs: scene.Millis(e.started), FinishedMs: e.finished,
+		Id: e.id, Lane: l.info.ID, Group: e.group, Name: e.name, Pod: e.pod, StartedMs: scene.Millis(e.started),
 		Error: e.err, Backend: e.backend, Observed: became.Observed, Moved: became.Moved, Expected: e.expected, Counts: became.Counts,
+	}
+	if e.finished != nil {
+		out.FinishedMs = proto.Float64(scene.Millis(*e.finished))
 	}
 	for _, name := range l.meter.Names() { // what was measured, and did not happen, is 0
 		if _, happened := out.Counts[name]; !happened {

@@ -192,10 +192,7 @@ func (l *lane) message(now time.Duration) *stagev1.Lane {
 			Attached: l.attached, Calls: uint32(l.load.calls), Rate: l.load.rate, Headerless: l.load.headerless, LateShare: l.meter.LateShare(),
 			Untold: l.untold,
 		},
-		Meters: &stagev1.Meters{Expected: l.expected()},
-	}
-	if moved, observed := l.moves.Moved(); observed {
-		out.Meters.Moved = &moved
+		Meters: &stagev1.Meters{Moved: l.moves.Moved(), Expected: l.expected()},
 	}
 	out.State, out.Reason = l.state(now)
 	for _, v := range l.info.Verbs {

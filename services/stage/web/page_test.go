@@ -181,6 +181,8 @@ func TestWhatWasNotMeasuredIsADash(t *testing.T) {
 		[...r.cells].map((c) => c.innerText.replace("\n", "|")).join("|"))`))
 	require.Equal(t, []string{"kill ", "drain there is no jarvis-9"},
 		browser.Eval[[]string](t, b, `[...document.querySelectorAll(".last")].map((p) => p.textContent)`), "the newest of each lane")
+	require.Equal(t, "3 of 24 moved, 3 expected, 0 dropped, 2 misroutes, 0 cold, 7 failed, gap 40 ms", module[string](t, b, "events.js",
+		`({ sum }) => sum({ observed: 24, moved: 3, expected: 3, counts: { misroutes: 2, requests_failed: 7 }, worstGapMs: 40 })`))
 	late := `[...document.querySelectorAll(".late")].map((e) => e.hidden ? "" : e.textContent).join("|")`
 	require.Equal(t, "||12% of the requests left more than 20 ms late: this machine is at its limit, and latencies say little now."+
 		"|Of what callers saw 1,200 did not get here: it came faster than it was read. What is counted is too low.",

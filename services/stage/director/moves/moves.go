@@ -61,10 +61,8 @@ func (a *Account) Begin(id uint32, started time.Duration) {
 
 // Finish says that an event is complete.
 func (a *Account) Finish(id uint32, at time.Duration) {
-	for _, e := range a.events {
-		if e.id == id {
-			e.settled = at + settling
-		}
+	if e := a.find(id); e != nil {
+		e.settled = at + settling
 	}
 }
 
@@ -108,23 +106,21 @@ func (a *Account) Forget(session string) { delete(a.last, session) }
 
 // Had is whether a session had an answer before an event. While the event is the last one, that is known.
 func (a *Account) Had(id uint32, session string) bool {
-	for _, e := range slices.Backward(a.events) {
-		if e.id == id {
-			_, had := e.before[session]
-			return had
-		}
+	e := a.find(id)
+	if e == nil {
+		return false
 	}
-	return false
+	_, had := e.before[session]
+	return had
 }
 
 // Tally of an event; all zero where there is none of that id.
 func (a *Account) Tally(id uint32) Tally {
-	for _, e := range a.events {
-		if e.id == id {
-			return Tally{Observed: e.observed, Moved: e.moved, Counts: maps.Clone(e.counts), WorstGap: e.worst}
-		}
+	e := a.find(id)
+	if e == nil {
+		return Tally{}
 	}
-	return Tally{}
+	return Tally{Observed: e.observed, Moved: e.moved, Counts: maps.Clone(e.counts), WorstGap: e.worst}
 }
 
 // Changed are the events whose tallies are not as they were when it was called last.
@@ -139,13 +135,27 @@ func (a *Account) Changed() []uint32 {
 	return out
 }
 
-// Moved is the sum over all events, and whether any session was observed.
-func (a *Account) Moved() (sum uint32, observed bool) {
+// Moved is the sum over all events; nil while no session was observed.
+func (a *Account) Moved() *uint32 {
+	var sum, observed uint32
 	for _, e := range a.events {
 		sum += e.moved
-		observed = observed || e.observed > 0
+		observed += e.observed
 	}
-	return sum, observed
+	if observed == 0 {
+		return nil
+	}
+	return &sum
+}
+
+// find is the event of an id, from the newest on; nil: there is none.
+func (a *Account) find(id uint32) *event {
+	for _, e := range slices.Backward(a.events) {
+		if e.id == id {
+			return e
+		}
+	}
+	return nil
 }
 
 // during is the event that what happens at a time is the doing of; nil: none's.

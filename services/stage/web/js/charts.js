@@ -6,15 +6,18 @@ import { running } from "./store.js";
 const span = 120; // seconds shown
 const least = 20; // seconds of it that are ahead when there are none yet
 
-// Each chart: its title, and its lines with colour and dash.
+// Dashes of a line by its style, as a chart draws them; a key's are lane.css's.
+const dashes = { solid: [], dashed: [6, 3], dotted: [2, 2], long: [12, 4] };
+
+// Each chart: its title, and its lines with colour and style.
 const kinds = [
   [
     "latency",
     "Inference",
     "ms",
     [
-      ["p50", (p) => p.inferenceP50Ms, "accent", []],
-      ["p99", (p) => p.inferenceP99Ms, "pod-6", [6, 3]],
+      ["p50", (p) => p.inferenceP50Ms, "accent", "solid"],
+      ["p99", (p) => p.inferenceP99Ms, "pod-6", "dashed"],
     ],
   ],
   [
@@ -22,13 +25,13 @@ const kinds = [
     "Per second",
     "",
     [
-      ["cold", (p) => p.cold, "accent", []],
-      ["misroutes", (p) => p.misroutes, "warn", [6, 3]],
-      ["dropped", (p) => p.dropped, "bad", [2, 2]],
-      ["failed", (p) => p.failed, "ink", [12, 4]],
+      ["cold", (p) => p.cold, "accent", "solid"],
+      ["misroutes", (p) => p.misroutes, "warn", "dashed"],
+      ["dropped", (p) => p.dropped, "bad", "dotted"],
+      ["failed", (p) => p.failed, "ink", "long"],
     ],
   ],
-  ["gap", "Worst media gap", "ms", [["gap", (p) => p.worstGapMs, "pod-4", []]]],
+  ["gap", "Worst media gap", "ms", [["gap", (p) => p.worstGapMs, "pod-4", "solid"]]],
 ];
 
 // Scales are what the charts of all lanes have in common.
@@ -87,9 +90,7 @@ export class Charts {
   }
 
   #figure([kind, title, unit, lines]) {
-    const key = lines.map(([name, , colour, dash]) =>
-      h("span.key", { "data-line": dash.length ? (dash[0] > 8 ? "long" : dash[0] > 3 ? "dashed" : "dotted") : "solid", style: `--c: var(--${colour})` }, name),
-    );
+    const key = lines.map(([name, , colour, style]) => h("span.key", { "data-line": style, style: `--c: var(--${colour})` }, name));
     const body = h("div.plot", { role: "img" });
     const element = h(
       "figure.chart",
@@ -145,10 +146,10 @@ export class Charts {
         ],
         series: [
           {},
-          ...p.lines.map(([, , colour, dash]) => ({
+          ...p.lines.map(([, , colour, style]) => ({
             stroke: this.#theme.colour(colour),
             width: 2,
-            dash,
+            dash: dashes[style],
             points: { show: true, size: 4, filter: alone },
             spanGaps: false,
           })),

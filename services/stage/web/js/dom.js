@@ -25,6 +25,12 @@ export function show(e, shown) {
   if (e.hidden === shown) e.hidden = !shown;
 }
 
+// tell puts a text into an element, which is hidden while there is none.
+export function tell(e, text) {
+  put(e, text);
+  show(e, text !== "");
+}
+
 // attribute sets one if it is another; null takes it away.
 export function attribute(e, name, value) {
   if (value === null) e.removeAttribute(name);

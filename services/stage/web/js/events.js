@@ -5,6 +5,7 @@ import { running } from "./store.js";
 
 // An event leaves out classes of which it saw none; where no session was observed, nothing was counted.
 const counted = (e, name) => count(e.counts[name] ?? (e.observed ? 0 : undefined));
+const gap = (e) => (e.worstGapMs === undefined ? absent : `${millis(e.worstGapMs)} ms`);
 
 const columns = [
   ["Expected", (e) => count(e.expected)],
@@ -13,7 +14,7 @@ const columns = [
   ["Cold", (e) => counted(e, "cold_starts")],
   ["Dropped", (e) => counted(e, "dropped_calls")],
   ["Failed", (e) => counted(e, "requests_failed")],
-  ["Gap", (e) => (e.worstGapMs === undefined ? absent : `${millis(e.worstGapMs)} ms`)],
+  ["Gap", gap],
 ];
 
 // groups of events that were done to several lanes at once, newest first.
@@ -126,16 +127,15 @@ const backends = (lanes) => lanes.map((l) => h("th.lane-start", { colSpan: colum
 
 // sum says in one line what an event cost, of what was measured.
 export function sum(e) {
-  const losses = [["dropped", "dropped_calls"], ["misroutes", "misroutes"], ["cold", "cold_starts"]]
-    .filter(([, name]) => e.counts[name] !== undefined || e.observed)
-    .map(([word, name]) => `${count(e.counts[name] ?? 0)} ${word}`);
   return [
-    e.observed ? `${count(e.moved)} of ${count(e.observed)} moved` : "",
-    e.expected === undefined ? "" : `${count(e.expected)} expected`,
-    ...losses,
-    e.counts.requests_failed ? `${count(e.counts.requests_failed)} failed` : "",
-    e.worstGapMs === undefined ? "" : `gap ${millis(e.worstGapMs)} ms`,
-  ].filter(Boolean).join(", ");
+    [e.observed ? `${count(e.moved)} of ${count(e.observed)}` : absent, "moved"],
+    [count(e.expected), "expected"],
+    [counted(e, "dropped_calls"), "dropped"],
+    [counted(e, "misroutes"), "misroutes"],
+    [counted(e, "cold_starts"), "cold"],
+    [count(e.counts.requests_failed || undefined), "failed"],
+    ["gap", gap(e)],
+  ].filter((words) => !words.includes(absent)).map((words) => words.join(" ")).join(", ");
 }
 
 function took(group) {

@@ -10,7 +10,7 @@ export class Keys {
 
   // actions are [key, what it does, function]; keys are as KeyboardEvent names them.
   constructor(actions) {
-    this.#actions = [...actions, ["Escape", "leave a field", () => {}], ["?", "this list", () => this.open()]];
+    this.#actions = [...actions, ["Escape", "leave a field", () => document.activeElement?.blur()], ["?", "this list", () => this.open()]];
     const box = h("input", { type: "checkbox", id: "keys-on", checked: this.#enabled, onchange: () => this.#enable(box.checked) });
     this.#dialog.append(
       h("h2", { id: "help-title" }, "Keys"),
@@ -35,8 +35,7 @@ export class Keys {
     // A key that is held down is no order given again.
     if (!this.#enabled || e.repeat || e.ctrlKey || e.metaKey || e.altKey || this.#dialog.open) return;
     const at = e.target;
-    if (e.key === "Escape") at.blur();
-    if (at.closest("input, select, textarea, [contenteditable]")) return;
+    if (e.key !== "Escape" && at.closest("input, select, textarea, [contenteditable]")) return;
     if (e.key === " " && at.closest("button, a, summary")) return;
     const action = this.#actions.find(([key]) => key === e.key);
     if (!action) return;

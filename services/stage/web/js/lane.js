@@ -1,5 +1,5 @@
 // One lane: its head, meters, grid, ring and charts.
-import { attribute, h, put, show } from "./dom.js";
+import { attribute, h, put, show, tell } from "./dom.js";
 import { byName, count, percent, plural, word } from "./format.js";
 import { Charts } from "./charts.js";
 import { sum } from "./events.js";
@@ -120,7 +120,7 @@ export class Lane {
   // last is what the newest event cost. The table of events is far below on a projector.
   #last() {
     const p = this.#parts;
-    const [e] = this.#store.events().filter((x) => x.lane === this.#id).slice(-1);
+    const e = this.#store.events().findLast((x) => x.lane === this.#id);
     show(p.last, Boolean(e));
     if (e) p.last.replaceChildren(h("b", null, e.name), ` ${e.error || sum(e)}`);
   }
@@ -152,18 +152,12 @@ export class Lane {
     const state = word(lane.state);
     put(p.state, state === "up" || state === "unspecified" ? "" : state === "down" ? "does not answer" : state);
     attribute(this.element, "data-state", state);
-    put(p.reason, lane.reason || (lane.load?.attached ? "" : "No crowd is attached: there is no load."));
-    show(p.reason, p.reason.textContent !== "");
-    const share = lane.load?.lateShare;
-    show(p.late, share > late);
-    if (share > late)
-      put(
-        p.late,
-        `${percent(share)} of the requests left more than 20 ms late: this machine is at its limit, and latencies say little now.`,
-      );
-    const untold = lane.load?.untold;
-    show(p.untold, untold > 0);
-    if (untold > 0) put(p.untold, `Of what callers saw ${count(untold)} did not get here: it came faster than it was read. What is counted is too low.`);
+    tell(p.reason, lane.reason || (lane.load?.attached ? "" : "No crowd is attached: there is no load."));
+    const { lateShare, untold } = lane.load ?? {};
+    tell(p.late, lateShare > late
+      ? `${percent(lateShare)} of the requests left more than 20 ms late: this machine is at its limit, and latencies say little now.` : "");
+    tell(p.untold, untold > 0
+      ? `Of what callers saw ${count(untold)} did not get here: it came faster than it was read. What is counted is too low.` : "");
     this.#busy();
     this.#offer(lane);
   }

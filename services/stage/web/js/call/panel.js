@@ -1,6 +1,6 @@
 // The panel: what a visitor sees of a call, and steers it by. The call itself is caller.js.
 
-import { attribute, h, put, show } from "../dom.js";
+import { attribute, h, put, tell } from "../dom.js";
 import { absent, count, millis } from "../format.js";
 import { Caller } from "./caller.js";
 import { Edge, mintSession } from "./edge.js";
@@ -170,8 +170,7 @@ class Panel {
   }
 
   #note(text) {
-    put(this.notice, text);
-    show(this.notice, text !== "");
+    tell(this.notice, text);
   }
 
   #mute(muted) {
